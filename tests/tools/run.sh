@@ -1,0 +1,96 @@
+#!/bin/sh
+# run.sh BUILD [--one] [PATTERN] - runs the tests that BUILD/tests/list names and adds their results up.
+#
+# Invariant: the last line is `N passed, N failed, N skipped`, counted from Criterion's own report (an executable
+# that leaves no report counts as one failure), and the exit status is 0 only if nothing failed, at least one test
+# ran, every skipped test is named in tests/skips.txt, and a full run has at least tests/minimum tests.
+#   --one      the same tests under tests/one_process.c instead of Criterion; WRAP= is put in front (valgrind)
+#   PATTERN    only entries whose name matches this shell pattern (no minimum then)
+# SPDX-License-Identifier: MIT
+set -u
+here=$(CDPATH= cd "$(dirname "$0")/.." && pwd)
+root=$(dirname "$here")
+build=$1; shift
+case $build in /*) ;; *) build=$(pwd)/$build ;; esac
+one=no; pattern='*'; full=yes
+for a in "$@"; do
+    case $a in
+    --one) one=yes; full=no ;;
+    *) pattern=$a; full=no ;;
+    esac
+done
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+: >"$work/results"
+
+while IFS='|' read -r kind name exe extra; do
+    [ -n "$name" ] || continue
+    # shellcheck disable=SC2254
+    case $name in $pattern) ;; *) continue ;; esac
+    case $one:$kind in no:one | yes:criterion | yes:example | yes:script) continue ;; esac
+    out=$work/out; rm -f "$work/xml"
+    case $kind in
+    criterion)
+        "$exe" --xml="$work/xml" --ascii ${TIMEOUT:+--timeout "$TIMEOUT"} >"$out" 2>&1 </dev/null
+        status=$?
+        if [ -s "$work/xml" ]; then
+            # One testcase a line; anything but PASSED and SKIPPED is a failure (FAILED, ERRORED, TIMEOUT).
+            awk '/<testsuite name="/ { match($0, /name="[^"]*"/); suite = substr($0, RSTART + 6, RLENGTH - 7) }
+                 /<testcase / { match($0, /name="[^"]*"/); name = substr($0, RSTART + 6, RLENGTH - 7)
+                     match($0, /status="[^"]*"/); s = substr($0, RSTART + 8, RLENGTH - 9)
+                     n++; if (s != "PASSED" && s != "SKIPPED") s = "FAILED"
+                     print s " " suite "/" name }
+                 END { exit n == 0 }' "$work/xml" >"$work/cases" || echo "FAILED $name/no_test_ran" >"$work/cases"
+            if [ $status -ne 0 ] && ! grep -q '^FAILED' "$work/cases"; then
+                echo "FAILED $name/exit_status_$status" >>"$work/cases"
+            fi
+        else
+            echo "FAILED $name/no_report_exit_status_$status" >"$work/cases"
+        fi
+        ;;
+    one)
+        ${WRAP:-} "$exe" >"$out" 2>&1 </dev/null
+        status=$?
+        sed -n 's/^\(PASSED\|FAILED\|SKIPPED\) /\1 /p' "$out" | grep -E '^(PASSED|FAILED|SKIPPED) [^ ]+$' >"$work/cases"
+        grep -q '^END$' "$out" || echo "FAILED $name/died_with_exit_status_$status" >>"$work/cases"
+        if [ $status -ne 0 ] && ! grep -q '^FAILED' "$work/cases"; then
+            echo "FAILED $name/exit_status_$status" >>"$work/cases"
+        fi
+        ;;
+    example)
+        if sh "$here/tools/example.sh" "$exe" "$extra" >"$out" 2>&1; then s=PASSED; else s=FAILED; fi
+        echo "$s $name" >"$work/cases"
+        ;;
+    script)
+        # A script may report several results in the form of lines `PASSED name`; its status counts otherwise.
+        sh "$exe" "$root" "$build" >"$out" 2>&1 </dev/null
+        status=$?
+        grep -E '^(PASSED|FAILED|SKIPPED) [^ ]+$' "$out" >"$work/cases" ||
+            { if [ $status -eq 0 ]; then s=PASSED; else s=FAILED; fi; echo "$s $name" >"$work/cases"; }
+        if [ $status -ne 0 ] && ! grep -q '^FAILED' "$work/cases"; then echo "FAILED $name" >>"$work/cases"; fi
+        ;;
+    esac
+    if grep -q '^FAILED' "$work/cases"; then
+        echo "---- $name"
+        grep -vE '^(PASSED [^ ]+|END)$' "$out" | head -n "${LINES_SHOWN:-80}"
+    fi
+    cat "$work/cases" >>"$work/results"
+done <"$build/tests/list"
+
+passed=$(grep -c '^PASSED' "$work/results"); failed=$(grep -c '^FAILED' "$work/results")
+skipped=$(grep -c '^SKIPPED' "$work/results")
+sed -n 's/^FAILED /failed: /p' "$work/results"
+bad=0
+for s in $(sed -n 's/^SKIPPED //p' "$work/results"); do
+    if ! grep -qxF "$s" "$here/skips.txt" && [ $one = no ]; then
+        echo "skipped, but not listed in tests/skips.txt: $s"; bad=1
+    fi
+done
+if [ $full = yes ] && [ $((passed + failed + skipped)) -lt "$(cat "$here/minimum")" ]; then
+    echo "fewer tests than tests/minimum: $((passed + failed + skipped)) of $(cat "$here/minimum")"; bad=1
+fi
+[ $((passed + failed)) -gt 0 ] || { echo "no test ran"; bad=1; }
+[ "$failed" -eq 0 ] || bad=1
+echo "$passed passed, $failed failed, $skipped skipped"
+exit $bad
