@@ -11,17 +11,17 @@ enum { HNN_F64 = 0, HNN_F32 = 1 }; /* how values are stored when written; what t
 
 typedef struct hnn_array {
     char *name;
-    int dims;              /* 0 for a scalar */
+    int dims; /* 0 for a scalar */
     long dim[HNN_MAXDIM];
-    long size;             /* product of dim */
-    int type;              /* HNN_F64, HNN_F32; integers are read as HNN_F64 */
+    long size; /* product of dim */
+    int type;  /* HNN_F64, HNN_F32; integers are read as HNN_F64 */
     double *v;
 } hnn_array;
 
 typedef struct hnn_arrays {
     int n;
     hnn_array *a;
-    int metas;             /* safetensors "__metadata__": pairs of strings */
+    int metas; /* safetensors "__metadata__": pairs of strings */
     char **key, **value;
 } hnn_arrays;
 
@@ -37,7 +37,8 @@ int hnn_arrays_note(hnn_arrays *s, const char *key, const char *value, hnn_error
 /* .npy versions 1 to 3; f8 f4 f2, i1 i2 i4 i8, u1 u2 u4 u8, b1; both byte orders; C and Fortran order.
  * Written: version 1, little-endian, C order. Source: NumPy, numpy.lib.format. */
 int hnn_npy_read(const char *path, hnn_array *a, hnn_error *e);
-int hnn_npy_parse(const char *path, const char *bytes, size_t n, hnn_array *a, hnn_error *e); /* path: for messages */
+int hnn_npy_parse(const char *path, const char *bytes, size_t n, hnn_array *a,
+                  hnn_error *e); /* path: for messages */
 int hnn_npy_write(const char *path, const hnn_array *a, hnn_error *e);
 
 /* .npz: a zip of .npy; stored entries always, deflated ones when built with zlib (else HNN_ESUPPORT), zip64 sizes.

@@ -59,20 +59,11 @@ uint64_t hnn_rng_below(hnn_rng *r, uint64_t n)
     return x % n;
 }
 
-double hnn_rng_uniform(hnn_rng *r)
-{
-    return (double)(hnn_rng_u64(r) >> 11) * 0x1p-53;
-}
+double hnn_rng_uniform(hnn_rng *r) { return (double)(hnn_rng_u64(r) >> 11) * 0x1p-53; }
 
-double hnn_rng_open(hnn_rng *r)
-{
-    return ((double)(hnn_rng_u64(r) >> 12) + 0.5) * 0x1p-52;
-}
+double hnn_rng_open(hnn_rng *r) { return ((double)(hnn_rng_u64(r) >> 12) + 0.5) * 0x1p-52; }
 
-double hnn_rng_between(hnn_rng *r, double lo, double hi)
-{
-    return fma(hi - lo, hnn_rng_uniform(r), lo);
-}
+double hnn_rng_between(hnn_rng *r, double lo, double hi) { return fma(hi - lo, hnn_rng_uniform(r), lo); }
 
 /* log x for 0 < x <= 1, normal numbers. x = m 2^e, m in [sqrt(1/2), sqrt(2)); log m = 2 atanh((m-1)/(m+1)), whose
  * argument stays below 0.172, so ten terms of the odd series leave an error below 1e-18. */

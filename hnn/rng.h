@@ -38,10 +38,10 @@ hnn_rng hnn_rng_stream(uint64_t seed, uint32_t purpose, uint64_t index);
 
 uint32_t hnn_rng_u32(hnn_rng *r);
 uint64_t hnn_rng_u64(hnn_rng *r);
-uint64_t hnn_rng_below(hnn_rng *r, uint64_t n);             /* uniform on 0 .. n-1, no bias; 0 if n is 0 */
-double hnn_rng_uniform(hnn_rng *r);                         /* [0, 1), multiples of 2^-53 */
-double hnn_rng_open(hnn_rng *r);                            /* (0, 1), odd multiples of 2^-53 */
-double hnn_rng_between(hnn_rng *r, double lo, double hi);   /* [lo, hi) */
+uint64_t hnn_rng_below(hnn_rng *r, uint64_t n);           /* uniform on 0 .. n-1, no bias; 0 if n is 0 */
+double hnn_rng_uniform(hnn_rng *r);                       /* [0, 1), multiples of 2^-53 */
+double hnn_rng_open(hnn_rng *r);                          /* (0, 1), odd multiples of 2^-53 */
+double hnn_rng_between(hnn_rng *r, double lo, double hi); /* [lo, hi) */
 
 /* hnn_rng_normal - N(0, 1) by the polar method with our own logarithm (+ - * / sqrt fma only), so that the bits do
  * not depend on the C library. Source: Marsaglia, Bray (1964), SIAM Review 6, 260-264. */

@@ -21,7 +21,8 @@ void hnn_text_add(hnn_text *t, const char *s);
 void hnn_text_bytes(hnn_text *t, const void *bytes, size_t n);
 void hnn_text_printf(hnn_text *t, const char *format, ...) HNN_PRINTF(2, 3);
 void hnn_text_number(hnn_text *t, double x); /* %.17g with a point in every locale; nan, inf, -inf */
-void hnn_text_short(hnn_text *t, double x, int digits); /* at most `digits` decimals, no trailing zeros, no -0 */
+void hnn_text_short(hnn_text *t, double x,
+                    int digits);                /* at most `digits` decimals, no trailing zeros, no -0 */
 void hnn_text_xml(hnn_text *t, const char *s);  /* < > & " ' escaped, control characters dropped */
 void hnn_text_json(hnn_text *t, const char *s); /* quoted JSON string */
 int hnn_text_status(const hnn_text *t, hnn_error *e);

@@ -43,11 +43,13 @@ Test(npy, every_stored_type_order_and_version_gives_the_same_doubles)
 
 Test(npy, half_precision_and_integers_have_their_edge_values)
 {
-    const unsigned char half[][2] = {{0, 0x3c}, {0, 0xc0}, {1, 0}, {0xff, 0x7b}, {0, 0x7c}, {0, 0xfc}, {0, 4}};
+    const unsigned char half[][2] = {{0, 0x3c}, {0, 0xc0}, {1, 0}, {0xff, 0x7b},
+                                     {0, 0x7c}, {0, 0xfc}, {0, 4}};
     const double want[] = {1, -2, 0x1p-24, 65504, INFINITY, -INFINITY, 0x1p-14};
     for (size_t i = 0; i < 7; i++)
         cr_assert(hnn_dtype_value("f2", half[i], 0) == want[i], "%zu", i);
-    const unsigned char minimum[8] = {0, 0, 0, 0, 0, 0, 0, 0x80}, ones[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+    const unsigned char minimum[8] = {0, 0, 0, 0, 0, 0, 0, 0x80},
+                        ones[8] = {255, 255, 255, 255, 255, 255, 255, 255};
     cr_assert(hnn_dtype_value("i8", minimum, 0) == -0x1p63);
     cr_assert(hnn_dtype_value("i8", ones, 0) == -1 && hnn_dtype_value("i1", ones, 0) == -1);
     cr_assert(hnn_dtype_value("u8", ones, 0) == 0x1p64 && hnn_dtype_value("u2", ones, 1) == 65535);
@@ -57,7 +59,7 @@ Test(npy, half_precision_and_integers_have_their_edge_values)
 
 Test(npy, malformed_files_are_refused_with_the_path_in_the_message)
 {
-    static const char *file[] = {"bad_object.npy",   "bad_short.npy",   "bad_huge.npy", "bad_negative.npy",
+    static const char *file[] = {"bad_object.npy",  "bad_short.npy",    "bad_huge.npy", "bad_negative.npy",
                                  "bad_complex.npy", "good.safetensors", "stored.npz",   "absent.npy"};
     for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
         char path[512];
@@ -69,7 +71,8 @@ Test(npy, malformed_files_are_refused_with_the_path_in_the_message)
 }
 
 /* every truncation must be refused; every changed byte may be refused, but nothing may be read outside */
-static void damage(const char *file, int (*read)(const char *, void *, hnn_error *), void (*release)(void *), void *out)
+static void damage(const char *file, int (*read)(const char *, void *, hnn_error *), void (*release)(void *),
+                   void *out)
 {
     char path[512], temp[] = "/tmp/noether-damage-XXXXXX", *bytes;
     size_t n;
@@ -106,22 +109,13 @@ static int npy_any(const char *path, void *out, hnn_error *e)
         hnn_array_free(out); /* a refused array holds nothing; freeing it must be harmless */
     return code;
 }
-static int npz_any(const char *path, void *out, hnn_error *e)
-{
-    return hnn_npz_read(path, out, e);
-}
+static int npz_any(const char *path, void *out, hnn_error *e) { return hnn_npz_read(path, out, e); }
 static int safetensors_any(const char *path, void *out, hnn_error *e)
 {
     return hnn_safetensors_read(path, out, e);
 }
-static void free_array(void *a)
-{
-    hnn_array_free(a);
-}
-static void free_arrays(void *s)
-{
-    hnn_arrays_free(s);
-}
+static void free_array(void *a) { hnn_array_free(a); }
+static void free_arrays(void *s) { hnn_arrays_free(s); }
 
 Test(npy, damaged_bytes_never_read_outside_the_file)
 {
@@ -177,16 +171,16 @@ Test(safetensors, a_file_with_two_types_and_metadata_is_read)
 
 Test(safetensors, malformed_files_are_refused_with_the_path_in_the_message)
 {
-    static const char *name[] = {"overlap", "hole",  "outside", "shape",  "overflow", "type",   "key",
-                                 "missing", "twice", "length",  "reverse", "json",    "escape", "trailing"};
+    static const char *name[] = {"overlap", "hole",  "outside", "shape",   "overflow", "type",   "key",
+                                 "missing", "twice", "length",  "reverse", "json",     "escape", "trailing"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
         char file[64], path[512];
         hnn_arrays s;
         hnn_error e = {0};
         snprintf(file, sizeof file, "bad_%s.safetensors", name[i]);
         cr_assert(hnn_safetensors_read(data_path(path, file), &s, &e) != HNN_OK, "%s was read", file);
-        cr_assert(e.code != HNN_EIO && (strstr(e.message, file) || strstr(e.message, "array w")), "%s: %s", file,
-                  e.message);
+        cr_assert(e.code != HNN_EIO && (strstr(e.message, file) || strstr(e.message, "array w")), "%s: %s",
+                  file, e.message);
         cr_assert(s.n == 0 && !s.a);
     }
 }

@@ -99,7 +99,8 @@ Test(rng, normal_agrees_with_the_formula_through_libm)
 Test(rng, the_first_normals_keep_their_bits)
 {
     hnn_rng r = hnn_rng_stream(42, HNN_RNG_NOISE, 5);
-    static const double want[] = {0x1.be555d514bd3bp+0, 0x1.f8ab2dd174b6cp+0, 0x1.1009ec5ca66f4p+1, -0x1.966bfa616ab54p-1};
+    static const double want[] = {0x1.be555d514bd3bp+0, 0x1.f8ab2dd174b6cp+0, 0x1.1009ec5ca66f4p+1,
+                                  -0x1.966bfa616ab54p-1};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         cr_assert(hnn_rng_normal(&r) == want[i], "draw %zu", i);
 }

@@ -1,8 +1,8 @@
 /* npy.c - one array in NumPy's .npy format. Invariant: nothing outside [bytes, bytes + n) is read, whatever the
  * header says. */
 /* SPDX-License-Identifier: MIT */
-#include "array.h"
 #include "npy.h"
+#include "array.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -88,7 +88,8 @@ int hnn_npy_parse(const char *path, const char *bytes, size_t n, hnn_array *a, h
     memcpy(name, type + 2, 2);
     size_t width = name[0] == 'b' && name[1] == 'f' ? 0 : hnn_dtype_size(name);
     if (!width || !strchr("<>|=", type[1]))
-        return hnn_fail(e, HNN_ESUPPORT, "%s: npy type '%.3s' is not read; save it as float64", path, type + 1);
+        return hnn_fail(e, HNN_ESUPPORT, "%s: npy type '%.3s' is not read; save it as float64", path,
+                        type + 1);
     if (!order || (*order != 'T' && *order != 'F'))
         return hnn_fail(e, HNN_EFORMAT, "%s: npy header without fortran_order", path);
     int code = npy_shape(path, npy_key(h, end, "shape"), end, a, e);
@@ -96,8 +97,8 @@ int hnn_npy_parse(const char *path, const char *bytes, size_t n, hnn_array *a, h
         return code;
     size_t have = n - start - length;
     if (have / width < (size_t)a->size || have != (size_t)a->size * width)
-        return hnn_fail(e, HNN_EFORMAT, "%s: %zu bytes of values, the shape needs %ld of %zu each", path, have,
-                        a->size, width);
+        return hnn_fail(e, HNN_EFORMAT, "%s: %zu bytes of values, the shape needs %ld of %zu each", path,
+                        have, a->size, width);
     a->type = strcmp(name, "f4") == 0 ? HNN_F32 : HNN_F64;
     a->v = malloc((size_t)(a->size ? a->size : 1) * sizeof *a->v);
     if (!a->v)
@@ -150,8 +151,8 @@ void hnn_npy_bytes(hnn_text *t, const hnn_array *a)
     while (!h.failed && (10 + h.n + 1) % 64)
         hnn_text_add(&h, " ");
     hnn_text_add(&h, "\n");
-    unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)h.n,
-                               (unsigned char)(h.n >> 8)};
+    unsigned char start[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)h.n, (unsigned char)(h.n >> 8)};
     if (h.failed)
         t->failed = h.failed;
     hnn_text_bytes(t, start, 10);

@@ -169,7 +169,8 @@ static int json_notes(struct json *j, hnn_arrays *s)
         int good = json_string(j) && json_take(j, ':');
         if (good)
             hnn_text_bytes(&key, j->string.s, j->string.n);
-        good = good && !key.failed && json_string(j) && hnn_arrays_note(s, key.s, j->string.s, NULL) == HNN_OK;
+        good =
+            good && !key.failed && json_string(j) && hnn_arrays_note(s, key.s, j->string.s, NULL) == HNN_OK;
         hnn_text_free(&key);
         if (!good)
             return 0;
@@ -179,8 +180,9 @@ static int json_notes(struct json *j, hnn_arrays *s)
 
 static const struct {
     const char *name, *type;
-} types[] = {{"F64", "f8"}, {"F32", "f4"}, {"F16", "f2"}, {"BF16", "bf"}, {"I64", "i8"}, {"I32", "i4"},
-             {"I16", "i2"}, {"I8", "i1"},  {"U8", "u1"},  {"BOOL", "b1"}, {"U64", "u8"}, {"U32", "u4"}, {"U16", "u2"}};
+} types[] = {{"F64", "f8"}, {"F32", "f4"}, {"F16", "f2"}, {"BF16", "bf"}, {"I64", "i8"},
+             {"I32", "i4"}, {"I16", "i2"}, {"I8", "i1"},  {"U8", "u1"},   {"BOOL", "b1"},
+             {"U64", "u8"}, {"U32", "u4"}, {"U16", "u2"}};
 
 static int add_tensor(const char *path, hnn_arrays *s, const char *name, const struct tensor *t,
                       const unsigned char *data, size_t room, hnn_error *e)

@@ -49,10 +49,7 @@ void hnn_text_bytes(hnn_text *t, const void *bytes, size_t n)
     t->s[t->n] = 0;
 }
 
-void hnn_text_add(hnn_text *t, const char *s)
-{
-    hnn_text_bytes(t, s, strlen(s));
-}
+void hnn_text_add(hnn_text *t, const char *s) { hnn_text_bytes(t, s, strlen(s)); }
 
 void hnn_text_printf(hnn_text *t, const char *format, ...)
 {
@@ -153,10 +150,7 @@ int hnn_text_status(const hnn_text *t, hnn_error *e)
     return hnn_fail(e, t->failed, "out of memory while writing text of %zu bytes", t->n);
 }
 
-static int is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
 size_t hnn_number(const char *s, size_t n, char decimal, double *x)
 {
