@@ -32,7 +32,7 @@ while IFS='|' read -r kind name exe extra; do
     out=$work/out; rm -f "$work/xml"
     case $kind in
     criterion)
-        "$exe" --xml="$work/xml" --ascii ${TIMEOUT:+--timeout "$TIMEOUT"} >"$out" 2>&1 </dev/null
+        "$exe" --xml="$work/xml" --color=never ${TIMEOUT:+--timeout "$TIMEOUT"} >"$out" 2>&1 </dev/null
         status=$?
         if [ -s "$work/xml" ]; then
             # One testcase a line; anything but PASSED and SKIPPED is a failure (FAILED, ERRORED, TIMEOUT).
