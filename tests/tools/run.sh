@@ -19,6 +19,7 @@ for a in "$@"; do
     *) pattern=$a; full=no ;;
     esac
 done
+export NOETHER_TEST_DATA="$here/data" NOETHER_ROOT="$root"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
