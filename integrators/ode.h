@@ -1,0 +1,165 @@
+/* ode.h - integrators: methods as rows, one driver per family, results that keep their failures.
+ * Invariant: a field, a method and a driver are constants of the caller; all that changes is in an ode_solver. */
+/* SPDX-License-Identifier: MIT */
+#ifndef ODE_H
+#define ODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define ODE_API __attribute__((visibility("default")))
+#else
+#define ODE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1. What can go wrong -------------------------------------------------------------------------------
+ * The first error of a solver is kept with one message that says what was given, what was needed and where
+ * (t, state). Results written before it stay valid. */
+enum {
+    ODE_OK = 0,
+    ODE_EINPUT,   /* an argument: step 0, tolerance 0, NaN in the start, sizes */
+    ODE_EFIELD,   /* the field is not what the method needs (not separable, no energy, odd length) */
+    ODE_EVALUE,   /* the field gave NaN or infinity, or its callback reported failure */
+    ODE_ESOLVE,   /* an implicit step did not converge and the solver was told to stop there */
+    ODE_ESTUCK,   /* the step control cannot advance: the step is below the resolution of t */
+    ODE_ELIMIT,   /* max_steps reached */
+    ODE_EMETHOD,  /* a row that cannot be used: too few coefficients, no driver */
+    ODE_EMEMORY,
+    ODE_EUSER     /* an observer asked to stop with an error */
+};
+ODE_API const char *ode_status_name(int status);
+
+/* ---- 2. A field: dy/dt = f(t, y) ------------------------------------------------------------------------
+ * A canonical state is y = (q1..qn, p1..pn); dq/dt = dH/dp, dp/dt = -dH/dq. Fill in what you have:
+ *   any method                      rhs, or dHdp and dHdq
+ *   splitting                       kind has ODE_SEPARABLE, and dHdp reads p only, dHdq reads q only
+ *   discrete gradients, diagnostics energy
+ *   tangent map                     jacobian
+ * A callback returns 0, or anything else to stop the integration. It must not write to y. */
+enum {
+    ODE_CANONICAL = 1,   /* y is q then p, and f = J grad H */
+    ODE_SEPARABLE = 2,   /* H = T(p) + V(q, t) */
+    ODE_QUADRATIC_T = 4, /* T is quadratic in p: the first of a method's two orders holds */
+    ODE_ENERGY = 8       /* as a need of a method: energy must be given */
+};
+typedef struct ode_field {
+    int size; /* length of y; 2n for a canonical field */
+    unsigned kind;
+    int (*rhs)(void *user, double t, const double y[], double dydt[]);
+    int (*dHdp)(void *user, double t, const double y[], double dqdt[]);      /* n values */
+    int (*dHdq)(void *user, double t, const double y[], double minus_dpdt[]); /* n values */
+    int (*energy)(void *user, double t, const double y[], double *H);
+    int (*jacobian)(void *user, double t, const double y[], double dfdy[]); /* size x size, row-major */
+    void *user;
+} ode_field;
+
+/* ---- 3. A method is a row -------------------------------------------------------------------------------
+ * Coefficients are text, as a book prints them: decimals of any length, fractions a/b, with | and ; as
+ * decoration. They are read to 106 bits, so a table is not degraded by the compiler's double. */
+enum { ODE_SYMPLECTIC = 1, ODE_SYMMETRIC = 2, ODE_EXACT_ENERGY = 4, ODE_ADAPTIVE = 8 };
+
+typedef struct ode_driver ode_driver;
+typedef struct ode_method ode_method;
+struct ode_method {
+    const char *name;
+    const ode_driver *driver; /* the family: rk, split, collocation, gonzalez, ... (ode_driver.h) */
+    int order;                /* for H whose T is quadratic in p, and for a general field */
+    int order_general;        /* for a general separable T(p) + V(q): never more than order */
+    int stages;               /* evaluations of the field in a step (of the force, for splitting) */
+    unsigned flags;           /* ODE_SYMPLECTIC, ... */
+    unsigned needs;           /* of the field: ODE_CANONICAL, ODE_SEPARABLE, ODE_ENERGY */
+    const char *a, *a2, *b;   /* rk: rows of A below the diagonal, b. split: drifts, kicks. collocation: A, A of p, b */
+    const char *e, *e2;       /* embedded error weights */
+    const char *extra;        /* further rows of A that only dense output needs */
+    const char *dense;        /* b_i(theta): for each stage, the coefficients of theta, theta^2, ... */
+    int extras, degree, error_order;
+    const ode_method *base; /* composition: the method composed, with steps a[i] h */
+    const char *source;
+};
+ODE_API int ode_method_count(void);
+ODE_API const ode_method *ode_method_at(int i);             /* NULL outside [0, count) */
+ODE_API const ode_method *ode_method_find(const char *name); /* NULL if there is none */
+/* The order that holds for this field: order or order_general. */
+ODE_API int ode_method_order(const ode_method *m, const ode_field *f);
+/* NULL if m can step f, else a sentence that says why not and what to use instead. */
+ODE_API const char *ode_method_refuses(const ode_method *m, const ode_field *f);
+
+/* ---- 4. A solver ----------------------------------------------------------------------------------------
+ *     ode_solver *s = ode_new(ode_method_find("verlet"), &field);
+ *     ode_start(s, 0.0, y0);
+ *     ode_integrate(s, 100.0, &(ode_options){.h = 0.01});
+ *     if (ode_status(s)) puts(ode_message(s));
+ *     ode_y(s), ode_t(s)
+ *     ode_free(s);
+ * ode_new never returns NULL: out of memory is a solver whose status says so. */
+typedef struct ode_solver ode_solver;
+ODE_API ode_solver *ode_new(const ode_method *m, const ode_field *f);
+ODE_API void ode_free(ode_solver *s);
+ODE_API int ode_status(const ode_solver *s);
+ODE_API const char *ode_message(const ode_solver *s);
+ODE_API void ode_clear(ode_solver *s); /* forget the error; state and time stay */
+
+ODE_API int ode_start(ode_solver *s, double t, const double y[]);
+ODE_API int ode_step(ode_solver *s, double h); /* one step of the method; h < 0 goes back */
+ODE_API double ode_t(const ode_solver *s);
+ODE_API const double *ode_y(const ode_solver *s); /* size values, valid until the next step */
+
+typedef struct {
+    int64_t steps, rejected, fields; /* accepted steps, rejected steps, evaluations of f (or of one half of it: 1/2) */
+    int64_t iterations, newtons;     /* of implicit solves: fixed-point sweeps, Newton steps */
+    int64_t unconverged;             /* solves that stopped above round-off; never hidden */
+} ode_counts;
+ODE_API ode_counts ode_counters(const ode_solver *s);
+
+/* Called at t with y (size values); return 0 to go on, > 0 to stop here in good order, < 0 to stop with ODE_EUSER. */
+typedef int ode_observer(void *user, double t, const double y[]);
+
+/* A zero of g along the solution. direction: +1 rising, -1 falling, 0 both. terminal != 0 stops there. */
+typedef struct {
+    double (*g)(void *user, double t, const double y[]);
+    void *user;
+    int direction, terminal;
+    double *times, *states; /* where to write at most max hits: times[k], states[k * size]; may be NULL */
+    int max, count;         /* count is written */
+} ode_event;
+
+typedef struct {
+    double h;                     /* the step; for adaptive methods the first step, 0 = choose */
+    double rtol, atol;            /* adaptive: both zero means a fixed step h, as for any other row */
+    const double *rtols, *atols;  /* per component, instead of the above */
+    double h_max;                 /* 0 = no limit */
+    int64_t max_steps;            /* 0 = no limit */
+    int64_t every;                /* observe every k steps (and the start); 0 = do not */
+    const double *times;          /* or at these times, in the order of integration */
+    int time_count;
+    double *out;                  /* times: [time_count, size] */
+    int64_t written;              /* rows of out that are valid: written by the call */
+    ode_observer *observer;
+    void *user;
+    ode_event *events;
+    int event_count;
+    int plain_sums;      /* 1: no compensated summation (for comparison; compensated is the default) */
+    int schedule;        /* implicit: exactly this many sweeps, no test; 0 = until round-off */
+    double solve_tol;    /* implicit: relative; 0 = until the change stops shrinking */
+    int stop_unconverged; /* 1: an unconverged solve is an error, not only counted */
+} ode_options;
+/* From the solver's time to t_end, backward when t_end < t. A fixed step that does not divide the interval ends with
+ * one shorter step. opt may be read after the call for `written` and event counts. */
+ODE_API int ode_integrate(ode_solver *s, double t_end, ode_options *opt);
+/* Exactly n fixed steps of size h: no time arithmetic to go wrong in long runs. */
+ODE_API int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt);
+/* The solution inside the last accepted adaptive step, theta in [0, 1]. */
+ODE_API int ode_dense(ode_solver *s, double theta, double y[]);
+
+/* ---- 5. Diagnostics ------------------------------------------------------------------------------------- */
+ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
