@@ -29,7 +29,7 @@ trap 'rm -f "$page"' EXIT
                 } else rest = t
                 if (rest != "") printf "\n```text\n%s```\n", rest
             }
-            function add(line) { sub(/^ ?\*? ?/, "", line); sub(/[[:space:]]*\*\/[[:space:]]*$/, "", line)
+            function add(line) { if (!sub(/^ [*] /, "", line)) sub(/^ [*]$/, "", line); sub(/[[:space:]]*\*\/[[:space:]]*$/, "", line)
                 if (line != "" || text != "") text = text line "\n" }
             skip { if ($0 !~ /\\$/) skip = 0; next }
             inside { add($0); if ($0 ~ /\*\//) { inside = 0; flush_text() } next }
