@@ -86,9 +86,10 @@ static ode_num num_times(ode_num a, ode_num b) {
 }
 static void compose_step(ode_space *s, const ode_plan *p) {
     ode_num hs = s->hs, tc = s->tc;
+    int fresh = s->fresh;
     for (int i = 0; i < p->na; i++) {
         s->hs = num_times(hs, p->a[i]);
-        s->fresh = 1; /* the sub-steps differ in length: nothing kept may be reused */
+        s->fresh = i == 0 && fresh == 1 ? 1 : 2; /* sub-steps differ in length: slots kept may not be reused */
         p->base->row->driver->step(s, p->base);
         s->tc = num_plus(s->tc, s->hs);
     }

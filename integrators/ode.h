@@ -159,6 +159,23 @@ ODE_API int ode_dense(ode_solver *s, double theta, double y[]);
 /* ---- 5. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
 
+/* Straight lines through energy errors e (row-major [starts, count]) at times t: means over starts of the slope and of
+ * the amplitude (half of max - min of the residue), the largest |e|, and p of RMS over starts ~ (t - t[0])^p. */
+typedef struct {
+    double slope, amplitude, max, exponent;
+} ode_drift;
+ODE_API int ode_drift_of(int starts, int count, const double t[], const double e[], ode_drift *out);
+
+/* Tangent map M = d y(t + h) / d y(t) of one step as executed, sweeps included: the step runs on dual numbers, with the
+ * solver's schedule of the last run. Needs field->jacobian. M is size x size, row-major. */
+ODE_API int ode_tangent(ode_solver *s, double h, double M[]);
+ODE_API double ode_symplectic_defect(int size, const double M[]); /* largest entry of |M'JM - J|; 2n columns q then p */
+ODE_API double ode_volume_defect(int size, const double M[]);     /* |det M - 1|; NaN without memory */
+/* `steps` steps h and as many of -h: largest |y - y0|. NaN and a status on failure. */
+ODE_API double ode_reversibility(ode_solver *s, double h, int64_t steps);
+/* Lyapunov spectrum: `size` exponents (1 / time), the largest first once n is large, by QR of the tangent map. */
+ODE_API int ode_lyapunov(ode_solver *s, double h, int64_t n, int qr_every, double exponents[]);
+
 #ifdef __cplusplus
 }
 #endif
