@@ -103,7 +103,7 @@ ODE_HIDDEN const ode_method ode_rows_implicit[] = {
      .flags = ODE_SYMMETRIC | ODE_EXACT_ENERGY, .needs = ODE_CANONICAL | ODE_ENERGY,
      .source = "Gonzalez (1996), J. Nonlinear Sci. 6, 449-467: midpoint discrete gradient"},
     {.name = "avf2", .driver = &ode_avf_driver, .order = 2, .order_general = 2, .stages = 1,
-     .flags = ODE_SYMMETRIC | ODE_EXACT_ENERGY, .needs = ODE_CANONICAL,
+     .flags = ODE_SYMPLECTIC | ODE_SYMMETRIC | ODE_EXACT_ENERGY, .needs = ODE_CANONICAL,
      .a = "1/2",
      .b = "1",
      .source = "Quispel and McLaren (2008), J. Phys. A 41, 045206; Gauss quadrature, exact for H of degree 2"},

@@ -78,20 +78,27 @@ static int newton(ode_real *r, int n, const int y[], const int g[], ode_map *map
         }
         r->work_size = need;
     }
-    double *A = r->work, *g0 = A + (size_t)N * (size_t)N, *res = g0 + N, last = INFINITY;
-    for (int turn = 0; turn < 12; turn++) {
+    double *A = r->work, *g0 = A + (size_t)N * (size_t)N, *res = g0 + N, last = INFINITY, part = 1;
+    int known = 0;
+    for (int turn = 0; turn < 40; turn++) {
         map(&r->base, ctx);
         if (r->failed) return 0;
         double d = change(r, n, y, g);
         r->counts.newtons++;
         if (d <= r->solve_tol || d == 0 || (d >= last * 0.5 && d < 1e-13)) return accept(r, n, y, g), 1;
-        if (!isfinite(d) || (turn > 6 && d > last)) return 0;
+        if (!(d < last) && part > 1e-3) { /* too far: half of the way there */
+            part /= 2;
+            for (int q = 0; q < N; q++) unknown(r, y, q / size)[q % size] -= part * res[q];
+            continue;
+        }
+        if (!(d < last)) return 0;
+        part = 1;
         for (int k = 0; k < n; k++)
             for (int i = 0; i < size; i++) {
                 g0[k * size + i] = unknown(r, g, k)[i];
                 res[k * size + i] = unknown(r, g, k)[i] - unknown(r, y, k)[i];
             }
-        if (turn < 3 || d > 0.1 * last) /* a good matrix serves several turns */
+        if (!known || d > 1e-3 * last || d > 1e-3) /* near the solution one matrix serves several turns */
             for (int c = 0; c < N; c++) {
                 double *v = &unknown(r, y, c / size)[c % size], keep = *v;
                 double step = 1e-7 * (fabs(keep) + 1e-3);
@@ -102,6 +109,7 @@ static int newton(ode_real *r, int n, const int y[], const int g[], ode_map *map
                 for (int q = 0; q < N; q++)
                     A[q * N + c] = (q == c) - (unknown(r, g, q / size)[q % size] - g0[q]) / step;
                 if (c == N - 1 && (r->failed || !ode_factor(N, A, r->pivot))) return 0;
+                known = 1;
             }
         ode_back(N, A, r->pivot, res);
         for (int q = 0; q < N; q++) unknown(r, y, q / size)[q % size] += res[q];
