@@ -26,6 +26,8 @@
 #define UINT uint64_t
 #define RINT_MAGIC 6755399441055744.0 /* 1.5 * 2^52 */
 #define VEC_SIGN UINT64_C(0x8000000000000000)
+#define VEC_MANT 52
+#define VEC_BIAS 1023
 #define FMA(a, b, c) fma(a, b, c)
 #define SQRT(a) sqrt(a)
 #define ABS(a) fabs(a)
@@ -37,6 +39,8 @@
 #define UINT uint32_t
 #define RINT_MAGIC 12582912.0f /* 1.5 * 2^23 */
 #define VEC_SIGN UINT32_C(0x80000000)
+#define VEC_MANT 23
+#define VEC_BIAS 127
 #define FMA(a, b, c) fmaf(a, b, c)
 #define SQRT(a) sqrtf(a)
 #define ABS(a) fabsf(a)
@@ -76,6 +80,14 @@ VEC_FN V V_RINT(V x)
 {
     V y = x + (V)RINT_MAGIC;
     return y - (V)RINT_MAGIC;
+}
+VEC_FN V V_MIN(V a, V b) { return a < b ? a : b; }
+VEC_FN V V_MAX(V a, V b) { return a > b ? a : b; }
+VEC_FN V V_POW2(V k) { return AS_V(AS_U(k + (V)(RINT_MAGIC + VEC_BIAS)) << VEC_MANT); }
+VEC_FN V V_LDEXP(V x, V k)
+{
+    V half = V_RINT(k * (V)0.5);
+    return x * V_POW2(half) * V_POW2(k - half);
 }
 
 #define LANE(v, l) (v)

@@ -14,16 +14,20 @@
  *   LANE(v,i) SETLANE(v,i,x) MLANE(m,i)   one lane
  *   FMA(a,b,c)            a*b+c, fused when HAS_FMA is 1
  *   SQRT ABS COPYSIGN RINT_MAGIC V_RINT(x)   (V_RINT: to nearest even, for |x| < 2^(digits-2))
+ *   V_MIN(a,b) V_MAX(a,b) a < b ? a : b and a > b ? a : b, so that a NaN in b passes
+ *   V_POW2(k) V_LDEXP(x,k)  k integers held as reals: 2^k for a normal result; x 2^k rounded once
+ *                         while x is in [2^-8, 2^8] and |k| within twice the exponent range
  *   V_SET1 I_SET1 U_SET1 V_LOAD V_STORE V_LOADN V_STOREN   (unaligned; N: the first n <= W elements)
  *
  * Invariant: every lane is computed by the IEEE operation named, so a result does not depend on W,
  * and a lane never touches memory outside the elements it was given.
  */
 /* SPDX-License-Identifier: MIT */
-#ifndef AD_KERNELS_VEC_H
+#if !defined(AD_KERNELS_VEC_H) || defined(VEC_AGAIN) /* a test instantiates several widths, renamed */
 #define AD_KERNELS_VEC_H
 
 #include <stdint.h>
+#include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -32,6 +36,9 @@
 #error "vec.h: define LANES, and one of VREAL64 and VREAL32 to 1"
 #endif
 
+#undef VEC_512
+#undef VEC_256
+#undef VEC_128
 #define W LANES
 #if VREAL64 + 0
 #undef REAL
@@ -41,6 +48,8 @@
 #define VBYTES (LANES * 8)
 #define RINT_MAGIC 0x1.8p52
 #define VEC_SIGN 0x8000000000000000u
+#define VEC_MANT 52
+#define VEC_BIAS 1023
 #define VEC_FMA1(a, b, c) __builtin_fma(a, b, c)
 #define VEC_SQRT1(a) __builtin_sqrt(a)
 #else
@@ -51,6 +60,8 @@
 #define VBYTES (LANES * 4)
 #define RINT_MAGIC 0x1.8p23f
 #define VEC_SIGN 0x80000000u
+#define VEC_MANT 23
+#define VEC_BIAS 127
 #define VEC_FMA1(a, b, c) __builtin_fmaf(a, b, c)
 #define VEC_SQRT1(a) __builtin_sqrtf(a)
 #endif
@@ -100,39 +111,34 @@ VEC_FN V COPYSIGN(V x, V s)
 VEC_FN V V_RINT(V x) { return (x + V_SET1(RINT_MAGIC)) - V_SET1(RINT_MAGIC); }
 
 /* Masks: predicate registers on AVX-512, lanes of all ones or all zeros elsewhere. */
-#if defined(VEC_512)
-#if VREAL64 + 0
+#if defined(VEC_512) && (VREAL64 + 0)
 typedef __mmask8 M;
-#define LT(a, b) _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ)
-#define LE(a, b) _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ)
-#define EQ(a, b) _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ)
-#define NE(a, b) _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ)
-#define IEQ(a, b) _mm512_cmpeq_epi64_mask((__m512i)(a), (__m512i)(b))
-#define ITEST(a, b) _mm512_test_epi64_mask((__m512i)(a), (__m512i)(b))
-#define SEL(m, a, b) ((V)_mm512_mask_blend_pd((M)(m), b, a))
-#define ISEL(m, a, b) ((I)_mm512_mask_blend_epi64((M)(m), (__m512i)(b), (__m512i)(a)))
-#else
+VEC_FN M LT(V a, V b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+VEC_FN M LE(V a, V b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
+VEC_FN M EQ(V a, V b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ); }
+VEC_FN M NE(V a, V b) { return _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ); }
+VEC_FN M IEQ(I a, I b) { return _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b); }
+VEC_FN M ITEST(I a, I b) { return _mm512_test_epi64_mask((__m512i)a, (__m512i)b); }
+VEC_FN V SEL(M m, V a, V b) { return (V)_mm512_mask_blend_pd(m, b, a); }
+VEC_FN I ISEL(M m, I a, I b) { return (I)_mm512_mask_blend_epi64(m, (__m512i)b, (__m512i)a); }
+#elif defined(VEC_512)
 typedef __mmask16 M;
-#define LT(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
-#define LE(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ)
-#define EQ(a, b) _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
-#define NE(a, b) _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ)
-#define IEQ(a, b) _mm512_cmpeq_epi32_mask((__m512i)(a), (__m512i)(b))
-#define ITEST(a, b) _mm512_test_epi32_mask((__m512i)(a), (__m512i)(b))
-#define SEL(m, a, b) ((V)_mm512_mask_blend_ps((M)(m), b, a))
-#define ISEL(m, a, b) ((I)_mm512_mask_blend_epi32((M)(m), (__m512i)(b), (__m512i)(a)))
-#endif
-#define ANY(m) ((M)(m) != 0)
-#define MLANE(m, l) (((m) >> (l)) & 1)
+VEC_FN M LT(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+VEC_FN M LE(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+VEC_FN M EQ(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+VEC_FN M NE(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ); }
+VEC_FN M IEQ(I a, I b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
+VEC_FN M ITEST(I a, I b) { return _mm512_test_epi32_mask((__m512i)a, (__m512i)b); }
+VEC_FN V SEL(M m, V a, V b) { return (V)_mm512_mask_blend_ps(m, b, a); }
+VEC_FN I ISEL(M m, I a, I b) { return (I)_mm512_mask_blend_epi32(m, (__m512i)b, (__m512i)a); }
 #else
 typedef I M;
-#define LT(a, b) ((M)((a) < (b)))
-#define LE(a, b) ((M)((a) <= (b)))
-#define EQ(a, b) ((M)((a) == (b)))
-#define NE(a, b) ((M)((a) != (b)))
-#define IEQ(a, b) ((M)(AS_I(a) == AS_I(b)))
-#define ITEST(a, b) ((M)((AS_I(a) & AS_I(b)) != (I){0}))
-#define MLANE(m, l) ((m)[l] != 0)
+VEC_FN M LT(V a, V b) { return (M)(a < b); }
+VEC_FN M LE(V a, V b) { return (M)(a <= b); }
+VEC_FN M EQ(V a, V b) { return (M)(a == b); }
+VEC_FN M NE(V a, V b) { return (M)(a != b); }
+VEC_FN M IEQ(I a, I b) { return (M)(a == b); }
+VEC_FN M ITEST(I a, I b) { return (M)((a & b) != (I){0}); }
 VEC_FN V SEL(M m, V a, V b)
 {
 #if defined(VEC_256) && (VREAL64 + 0)
@@ -144,9 +150,22 @@ VEC_FN V SEL(M m, V a, V b)
 #endif
 }
 VEC_FN I ISEL(M m, I a, I b) { return (a & m) | (b & ~m); }
+#endif
+VEC_FN M GT(V a, V b) { return LT(b, a); }
+VEC_FN M GE(V a, V b) { return LE(b, a); }
+VEC_FN int MLANE(M m, int l)
+{
+#if defined(VEC_512)
+    return (m >> l) & 1;
+#else
+    return m[l] != 0;
+#endif
+}
 VEC_FN int ANY(M m)
 {
-#if defined(VEC_256)
+#if defined(VEC_512)
+    return m != 0;
+#elif defined(VEC_256)
     return _mm256_movemask_epi8((__m256i)m) != 0;
 #elif defined(VEC_128)
     return _mm_movemask_epi8((__m128i)m) != 0;
@@ -156,9 +175,6 @@ VEC_FN int ANY(M m)
     return any != 0;
 #endif
 }
-#endif
-#define GT(a, b) LT(b, a)
-#define GE(a, b) LE(b, a)
 
 VEC_FN V FMA(V a, V b, V c)
 {
@@ -201,6 +217,40 @@ VEC_FN V SQRT(V a)
     V r;
     VEC_EACH r[l] = VEC_SQRT1(a[l]);
     return r;
+#endif
+}
+
+VEC_FN V V_MIN(V a, V b)
+{
+#if defined(VEC_512) && (VREAL64 + 0)
+    return (V)_mm512_min_pd(a, b);
+#elif defined(VEC_512)
+    return (V)_mm512_min_ps(a, b);
+#else
+    return SEL(LT(a, b), a, b);
+#endif
+}
+VEC_FN V V_MAX(V a, V b)
+{
+#if defined(VEC_512) && (VREAL64 + 0)
+    return (V)_mm512_max_pd(a, b);
+#elif defined(VEC_512)
+    return (V)_mm512_max_ps(a, b);
+#else
+    return SEL(GT(a, b), a, b);
+#endif
+}
+
+VEC_FN V V_POW2(V k) { return AS_V(AS_U(k + V_SET1(RINT_MAGIC + VEC_BIAS)) << VEC_MANT); }
+VEC_FN V V_LDEXP(V x, V k)
+{
+#if defined(VEC_512) && (VREAL64 + 0)
+    return (V)_mm512_scalef_pd(x, k);
+#elif defined(VEC_512)
+    return (V)_mm512_scalef_ps(x, k);
+#else
+    V half = V_RINT(k * V_SET1((REAL)0.5)); /* the first product is normal, so only the second rounds */
+    return x * V_POW2(half) * V_POW2(k - half);
 #endif
 }
 
