@@ -63,6 +63,22 @@ static void pick(ode_space *s, int i, int dst, int src) {
     dual *d = (dual *)s;
     for (int k = 0, n = s->size; k <= n; k++) slot(d, dst)[k * n + i] = slot(d, src)[k * n + i];
 }
+static void mix(ode_space *s, int a, int b, ode_num w) {
+    dual *d = (dual *)s;
+    double angle = 2 * s->omega * w.hi * s->hs.hi * d->h, c = cos(angle), z = sin(angle);
+    for (int k = 0, n = s->size, m = s->half; k <= n; k++) {
+        double *x = slot(d, a) + k * n, *y = slot(d, b) + k * n;
+        for (int i = 0; i < m; i++) {
+            double q = (x[i] - y[i]) / 2, p = (x[m + i] - y[m + i]) / 2, Q = (x[i] + y[i]) / 2, P = (x[m + i] + y[m + i]) / 2;
+            double u = c * q + z * p, v = c * p - z * q;
+            x[i] = Q + u, y[i] = Q - u, x[m + i] = P + v, y[m + i] = P - v;
+        }
+    }
+}
+static void put(ode_space *s, int dst, int i, int r) {
+    dual *d = (dual *)s;
+    for (int k = 0, n = s->size; k <= n; k++) slot(d, dst)[k * n + i] = d->reg[r * (n + 1) + k];
+}
 static void dot(ode_space *s, int r, int x, int y) {
     dual *d = (dual *)s;
     int n = s->size;
@@ -118,7 +134,7 @@ static void solve(ode_space *s, int m, const int y[], const int g[], ode_map *ma
     int count = s->size * (s->size + 1), sweeps = d->schedule > 0 ? d->schedule : 100;
     double last = INFINITY;
     for (int turn = 0; turn < sweeps && !d->failed; turn++) {
-        double change = 0, size = 0;
+        double change = 0, size = 1; /* the derivative of the state by itself */
         map(s, ctx);
         for (int k = 0; k < m; k++) {
             double *a = slot(d, y[k]), *b = slot(d, g[k]);
@@ -131,7 +147,7 @@ static void solve(ode_space *s, int m, const int y[], const int g[], ode_map *ma
         last = change;
     }
 }
-static const ode_ops dual_ops = {set, add, addh, eval, rotate, pick, dot, entry, energy, plus, quotient, addr, solve};
+static const ode_ops dual_ops = {set, add, addh, eval, rotate, pick, mix, dot, entry, energy, plus, quotient, put, addr, solve};
 
 int ode_tangent(ode_solver *s, double h, double M[]) {
     if (s->status) return s->status;

@@ -45,7 +45,8 @@ enum {
     ODE_CANONICAL = 1,   /* y is q then p, and f = J grad H */
     ODE_SEPARABLE = 2,   /* H = T(p) + V(q, t) */
     ODE_QUADRATIC_T = 4, /* T is quadratic in p: the first of a method's two orders holds */
-    ODE_ENERGY = 8       /* as a need of a method: energy must be given */
+    ODE_ENERGY = 8,      /* as a need of a method: energy must be given */
+    ODE_OMEGA = 16       /* as a need of a method: ode_coupling must be called */
 };
 typedef struct ode_field {
     int size; /* length of y; 2n for a canonical field */
@@ -105,6 +106,9 @@ ODE_API const char *ode_message(const ode_solver *s);
 ODE_API void ode_clear(ode_solver *s); /* forget the error; state and time stay */
 
 ODE_API int ode_start(ode_solver *s, double t, const double y[]);
+/* Extended phase space (tao2, tao4): the coupling of the two copies, 1 / time. There is no default: an untuned omega
+ * fails on the double pendulum, and the right one depends on H. */
+ODE_API int ode_coupling(ode_solver *s, double omega);
 ODE_API int ode_step(ode_solver *s, double h); /* one step of the method; h < 0 goes back */
 ODE_API double ode_t(const ode_solver *s);
 ODE_API const double *ode_y(const ode_solver *s); /* size values, valid until the next step */

@@ -40,12 +40,14 @@ typedef struct {
     void (*eval)(ode_space *, int part, int dst, int src, ode_num c); /* dst = f(t + c h, src), rows of part */
     void (*rotate)(ode_space *, int dst, int src);                    /* dst = J src: (q, p) -> (p, -q) */
     void (*pick)(ode_space *, int i, int dst, int src);               /* dst[i] = src[i] */
+    void (*mix)(ode_space *, int a, int b, ode_num c); /* a - b turns by 2 omega c h in each (q, p) plane; a + b stays */
     /* numbers computed from states, in registers of their own */
     void (*dot)(ode_space *, int r, int x, int y);         /* r = x . y */
     void (*entry)(ode_space *, int r, int x, int i);       /* r = x[i] */
     void (*energy)(ode_space *, int r, int x, ode_num c);  /* r = H(t + c h, x) */
     void (*plus)(ode_space *, int r, double c, int a);     /* r += c a */
     void (*quotient)(ode_space *, int r, int a, int b, double small, int alt); /* |b| > small ? a/b : alt (alt < 0: 0) */
+    void (*put)(ode_space *, int dst, int i, int r); /* dst[i] = r */
     void (*addr)(ode_space *, int part, int dst, int r, int src);              /* dst += r src */
     /* Solve y = G(y): map computes the slots g[] from the slots y[]; on return y[] solves. */
     void (*solve)(ode_space *, int n, const int y[], const int g[], ode_map *map, const void *ctx);
@@ -57,6 +59,7 @@ struct ode_space {
     int fresh;      /* 1: slot 0 was set from outside, nothing kept means anything; 2: registers do, slots do not */
     ode_num hs, tc; /* a composition's sub-step: h is hs times the step, t begins tc steps later */
     int slot0;      /* slots of the driver running begin here, but slot 0 stays the solution */
+    double omega;   /* extended phase space: coupling of the copies, 1 / time; 0 = not given */
     double ratio;   /* this step / last step, 0 when unknown: for extrapolation */
 };
 
@@ -68,7 +71,7 @@ struct ode_driver {
     void (*step)(ode_space *, const ode_plan *);
 };
 extern ODE_API const ode_driver ode_rk_driver, ode_split_driver, ode_collocation_driver, ode_avf_driver,
-    ode_gonzalez_driver, ode_compose_driver;
+    ode_gonzalez_driver, ode_compose_driver, ode_tao_driver, ode_semiexplicit_driver, ode_itoh_abe_driver;
 
 #ifdef __cplusplus
 }

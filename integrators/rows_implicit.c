@@ -10,7 +10,30 @@ static const ode_method average = {.name = "avf6", .driver = &ode_avf_driver, .o
                                    .b = "0.277777777777777777777777777777777778 0.444444444444444444444444444444444444 "
                                         "0.277777777777777777777777777777777778"};
 
+static const ode_method copies = {.name = "tao2", .driver = &ode_tao_driver, .order = 2, .order_general = 2, .stages = 4};
+static const ode_method projected = {.name = "semi-explicit2", .driver = &ode_semiexplicit_driver, .order = 2,
+                                     .order_general = 2, .stages = 3};
+
 ODE_HIDDEN const ode_method ode_rows_implicit[] = {
+    /* omega is the caller's: what is right for one H destroys another */
+    {.name = "tao2", .driver = &ode_tao_driver, .order = 2, .order_general = 2, .stages = 4, .needs = ODE_CANONICAL | ODE_OMEGA,
+     .source = "Tao (2016), Phys. Rev. E 94, 043303"},
+    {.name = "tao4", .driver = &ode_compose_driver, .order = 4, .order_general = 4, .stages = 12, .needs = ODE_CANONICAL | ODE_OMEGA,
+     .base = &copies,
+     .a = "1.35120719195965763404768780897146083 -1.70241438391931526809537561794292165 "
+          "1.35120719195965763404768780897146083",
+     .source = "Tao (2016), Phys. Rev. E 94, 043303; triple jump: Yoshida (1990), Phys. Lett. A 150, 262-268"},
+    {.name = "semi-explicit2", .driver = &ode_semiexplicit_driver, .order = 2, .order_general = 2, .stages = 3,
+     .flags = ODE_SYMPLECTIC | ODE_SYMMETRIC, .needs = ODE_CANONICAL,
+     .source = "Jayawardana and Ohsawa (2023), Math. Comp. 92, 251-281: symmetric projection"},
+    {.name = "semi-explicit4", .driver = &ode_compose_driver, .order = 4, .order_general = 4, .stages = 9,
+     .flags = ODE_SYMPLECTIC | ODE_SYMMETRIC, .needs = ODE_CANONICAL, .base = &projected,
+     .a = "1.35120719195965763404768780897146083 -1.70241438391931526809537561794292165 "
+          "1.35120719195965763404768780897146083",
+     .source = "Jayawardana and Ohsawa (2023), Math. Comp. 92, 251-281; triple jump: Yoshida (1990)"},
+    {.name = "itoh-abe", .driver = &ode_itoh_abe_driver, .order = 1, .order_general = 1, .stages = 1,
+     .flags = ODE_EXACT_ENERGY, .needs = ODE_CANONICAL | ODE_ENERGY,
+     .source = "Itoh and Abe (1988), J. Comput. Phys. 76, 85-102"},
     {.name = "gauss2", .driver = &ode_collocation_driver, .order = 2, .order_general = 2, .stages = 1,
      .flags = ODE_SYMPLECTIC | ODE_SYMMETRIC,
      .a = "1/2",

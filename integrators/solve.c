@@ -48,6 +48,7 @@ static double *unknown(ode_real *r, const int slot[], int k) {
 /* Largest change relative to the size of the state, so that one scale serves all unknowns. */
 static double change(ode_real *r, int n, const int y[], const int g[]) {
     double d = 0, m = 0;
+    for (int i = 0; i < r->base.size; i++) m = fmax(m, fabs(r->x[i])); /* an unknown may be a small correction of it */
     for (int k = 0; k < n; k++) {
         const double *a = unknown(r, y, k), *b = unknown(r, g, k);
         for (int i = 0; i < r->base.size; i++) {

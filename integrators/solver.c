@@ -94,11 +94,20 @@ int ode_start(ode_solver *s, double t, const double y[]) {
     return ODE_OK;
 }
 
+int ode_coupling(ode_solver *s, double omega) {
+    if (s->status) return s->status;
+    if (!(omega > 0) || !isfinite(omega)) return ode_fail(s, ODE_EINPUT, "ode_coupling: omega = %g, needed > 0", omega);
+    s->space.base.omega = omega;
+    s->space.base.fresh = 1;
+    return ODE_OK;
+}
 int ode_step(ode_solver *s, double h) {
     if (s->status) return s->status;
     if (!s->started) return ode_fail(s, ODE_EINPUT, "ode_step: call ode_start first");
     if (!isfinite(h) || h == 0) return ode_fail(s, ODE_EINPUT, "ode_step: h = %g, needed a finite step other than 0", h);
     ode_real *r = &s->space;
+    if ((s->method->needs & ODE_OMEGA) && r->base.omega == 0)
+        return ode_fail(s, ODE_EINPUT, "ode_step: %s needs ode_coupling(solver, omega); there is no safe default", s->method->name);
     size_t bytes = sizeof(double) * (size_t)s->field.size;
     double t = r->t, t_carry = r->t_carry, bad = 0;
     memcpy(s->saved, r->x, bytes);

@@ -95,6 +95,20 @@ static void pick(ode_space *s, int i, int dst, int src) {
     ode_real *r = (ode_real *)s;
     ode_slot(r, at(r, dst))[i] = ode_slot(r, at(r, src))[i];
 }
+static void mix(ode_space *s, int a, int b, ode_num k) {
+    ode_real *r = (ode_real *)s;
+    double angle = 2 * s->omega * k.hi * s->hs.hi * r->h, c = cos(angle), z = sin(angle);
+    double *x = ode_slot(r, at(r, a)), *y = ode_slot(r, at(r, b));
+    for (int i = 0, m = s->half; i < m; i++) { /* the sine and cosine form keeps |a - b| whatever their rounding does to a + b */
+        double q = (x[i] - y[i]) / 2, p = (x[m + i] - y[m + i]) / 2, Q = (x[i] + y[i]) / 2, P = (x[m + i] + y[m + i]) / 2;
+        double u = c * q + z * p, v = c * p - z * q;
+        x[i] = Q + u, y[i] = Q - u, x[m + i] = P + v, y[m + i] = P - v;
+    }
+}
+static void put(ode_space *s, int dst, int i, int k) {
+    ode_real *r = (ode_real *)s;
+    ode_slot(r, at(r, dst))[i] = r->reg[k];
+}
 static void dot(ode_space *s, int k, int x, int y) {
     ode_real *r = (ode_real *)s;
     const double *a = ode_slot(r, at(r, x)), *b = ode_slot(r, at(r, y));
@@ -130,8 +144,8 @@ static void addr(ode_space *s, int part, int dst, int k, int src) {
     axpy(r, part, dst, r->reg[k], 0, ode_slot(r, at(r, src)));
 }
 
-static const ode_ops real_ops = {set, add, addh, eval, rotate, pick, dot, entry, energy, plus, quotient, addr,
-                                 ode_real_solve};
+static const ode_ops real_ops = {set, add, addh, eval, rotate, pick, mix, dot, entry, energy, plus,
+                                 quotient, put, addr, ode_real_solve};
 
 int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f) {
     const ode_driver *d = plan->row->driver;

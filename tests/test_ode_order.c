@@ -21,8 +21,15 @@ static wide wide_pow(wide x, int k) {
 #define fabs(x) ((x) < 0 ? -(x) : (x))
 #define fma(a, b, c) ((a) * (b) + (c))
 #define pow(x, k) wide_pow(x, k)
+#define fmax(a, b) ((a) > (b) ? (a) : (b))
 #define double wide
+#include "../integrators/extended.c"
+#undef ONE
+#undef ZERO
+#undef HALF
 #include "../integrators/families.c"
+#undef ONE
+#undef ZERO
 #include "../integrators/implicit.c"
 #include "../integrators/methods.c"
 #include "../integrators/plan.c"
@@ -79,6 +86,7 @@ static wide run(const ode_method *m, const ode_field *f, int steps, wide y[4]) {
     static const wide start[] = {0.3125, -0.25, 0.375, 0.28125};
     cr_assert(p, "%s: %s", m->name, why);
     cr_assert_eq(ode_real_new(&r, p, f), 0);
+    r.base.omega = 4;
     for (int i = 0; i < 4; i++) r.x[i] = start[i];
     for (int k = 0; k < steps; k++) ode_real_step(&r, p, (wide)1 / steps);
     for (int i = 0; i < 4; i++) y[i] = r.x[i];
