@@ -114,7 +114,7 @@ ODE_API double ode_t(const ode_solver *s);
 ODE_API const double *ode_y(const ode_solver *s); /* size values, valid until the next step */
 
 typedef struct {
-    int64_t steps, rejected, fields; /* accepted steps, rejected steps, evaluations of f (or of one half of it: 1/2) */
+    int64_t steps, rejected, fields; /* accepted steps, rejected steps, evaluations: f, dHdp or dHdq count one each */
     int64_t iterations, newtons;     /* of implicit solves: fixed-point sweeps, Newton steps */
     int64_t unconverged;             /* solves that stopped above round-off; never hidden */
 } ode_counts;
@@ -179,6 +179,12 @@ ODE_API double ode_volume_defect(int size, const double M[]);     /* |det M - 1|
 ODE_API double ode_reversibility(ode_solver *s, double h, int64_t steps);
 /* Lyapunov spectrum: `size` exponents (1 / time), the largest first once n is large, by QR of the tangent map. */
 ODE_API int ode_lyapunov(ode_solver *s, double h, int64_t n, int qr_every, double exponents[]);
+/* Poincare section: crossings of g = 0 by rising g over at most max_steps steps, each located by a partial step of the
+ * method to the resolution of t. states: [max, size]; times and states may be NULL. The solver moves on. */
+ODE_API int ode_section(ode_solver *s, double h, int64_t max_steps, double (*g)(void *, double, const double *),
+                        void *user, int max, double times[], double states[], int *count);
+/* Mean advance per step, in turns (negative clockwise), of the angle of (q_i, p_i) about (q0, p0). The solver moves on. */
+ODE_API int ode_rotation(ode_solver *s, double h, int64_t n, int i, double q0, double p0, double *turns);
 
 #ifdef __cplusplus
 }

@@ -159,7 +159,7 @@ int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt) {
 
 /* A fixed step: whole steps on the grid t0 + k h, and where a time asked for (or the end) lies inside one, a partial
  * step of the same method from the grid point - taken aside, so that asking for output never changes the solution. */
-static int partial(ode_solver *s, double h, double *y) {
+int ode_partial(ode_solver *s, double h, double *y) {
     size_t bytes = sizeof(double) * (size_t)s->field.size;
     ode_real *r = &s->space;
     double *keep = s->saved + 2 * (size_t)s->field.size, t = r->t, t_carry = r->t_carry;
@@ -188,7 +188,7 @@ static int fixed(ode_solver *s, double t_end, ode_options *o) {
             double ahead = (o->times[o->written] - (t0 + (double)k * h)) * (h > 0 ? 1 : -1);
             if (ahead >= fabs(h) - eps || (k == whole && ahead > fabs(span - (double)whole * h) + eps)) break;
             double *row = o->out ? o->out + (size_t)o->written * n : s->saved + 4 * n;
-            if (ahead > eps ? partial(s, copysign(ahead, h), row) : (memcpy(row, s->space.x, n * sizeof *row), 0))
+            if (ahead > eps ? ode_partial(s, copysign(ahead, h), row) : (memcpy(row, s->space.x, n * sizeof *row), 0))
                 return s->status;
             double t = o->times[o->written++];
             if (ode_observe(s, o, t, row)) return s->status;
