@@ -51,7 +51,11 @@
 #define VEC_MANT 52
 #define VEC_BIAS 1023
 #define VEC_FMA1(a, b, c) __builtin_fma(a, b, c)
+#if defined(__SSE2__) /* __builtin_sqrt would call libm for errno */
+#define VEC_SQRT1(a) _mm_cvtsd_f64(_mm_sqrt_pd(_mm_set1_pd(a)))
+#else
 #define VEC_SQRT1(a) __builtin_sqrt(a)
+#endif
 #else
 #undef REAL
 #define REAL float
@@ -63,7 +67,11 @@
 #define VEC_MANT 23
 #define VEC_BIAS 127
 #define VEC_FMA1(a, b, c) __builtin_fmaf(a, b, c)
+#if defined(__SSE2__)
+#define VEC_SQRT1(a) _mm_cvtss_f32(_mm_sqrt_ps(_mm_set1_ps(a)))
+#else
 #define VEC_SQRT1(a) __builtin_sqrtf(a)
+#endif
 #endif
 
 typedef REAL V __attribute__((vector_size(VBYTES)));
@@ -86,7 +94,8 @@ typedef REAL vec_unaligned __attribute__((vector_size(VBYTES), aligned(VBYTES / 
 #define HAS_FMA 0
 #endif
 
-/* Everything here is inlined, so how a wide V would be passed in a call does not matter. */
+/* Everything here is inlined, so how a wide V would be passed in a call does not matter
+ * (gcc 12 may still note it, once, for a V wider than a register; use -Wno-psabi there). */
 #pragma GCC diagnostic ignored "-Wpsabi"
 #define VEC_FN static inline __attribute__((always_inline, unused))
 #define VEC_EACH _Pragma("GCC unroll 64") for (int l = 0; l < W; l++)

@@ -9,6 +9,6 @@
 #if !defined(AD_KERNELS_VMATH_H) || defined(VEC_AGAIN)
 #define AD_KERNELS_VMATH_H
 #include "vmath_exp.h"
-#include "vmath_trig.h"
 #include "vmath_more.h"
+#include "vmath_trig.h"
 #endif

@@ -16,7 +16,7 @@
 #define VM_LN2_HI 6.93147180369123816490e-01 /* 32 bits: k VM_LN2_HI is exact */
 #define VM_LN2_LO 1.90821492927058770002e-10
 #define VM_INV_LN2 1.44269504088896338700e+00
-#define VM_EXP_MAX 710.0 /* beyond these exp has overflowed and underflowed */
+#define VM_EXP_MAX 710.0  /* beyond these exp has overflowed and underflowed */
 #define VM_SINH_MAX 710.6 /* sinh has overflowed, 2^(k-2) has not */
 #define VM_EXP_MIN -750.0
 #define VM_EXPM1_MIN -50.0
@@ -220,10 +220,7 @@ VEC_FN V vm_log1p(V x)
 }
 
 /* log(1 + exp(x)) */
-VEC_FN V vm_softplus(V x)
-{
-    return V_MAX(VM_K(0), x) + vm_log1p(vm_exp(-ABS(x)));
-}
+VEC_FN V vm_softplus(V x) { return V_MAX(VM_K(0), x) + vm_log1p(vm_exp(-ABS(x))); }
 
 VEC_FN V vm_sinh(V x)
 {

@@ -16,7 +16,7 @@
 #define VM_PI_HI 3.14159265358979312e+00
 #define VM_PI_LO 1.22464679914735318e-16
 #define VM_LN2 6.93147180559945286e-01
-#define VM_HUGE 1e10
+#define VM_HUGE 1e17
 #else
 #define VM_ERFC_MAX 10.2f
 #define VM_ERFC_CENTRE 2.0f
@@ -24,7 +24,7 @@
 #define VM_PI_HI 3.141592741f
 #define VM_PI_LO -8.742277657e-08f
 #define VM_LN2 6.931471825e-01f
-#define VM_HUGE 1e5f
+#define VM_HUGE 1e9f
 #endif
 
 /* erf(x)/x - 1 in z = x^2, x <= 0.51: 1.4e-17, float 1e-9 */
