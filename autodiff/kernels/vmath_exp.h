@@ -3,7 +3,7 @@
  * exp reduces x = k ln2 + r with |r| <= ln2/2 and returns 2^k (1 + p), p = exp(r) - 1; keeping p apart
  * is what gives expm1 and tanh their relative accuracy near 0. log is the series of 2 atanh(s) at
  * s = f/(2+f), 1 + f in [sqrt 1/2, sqrt 2]. The polynomials interpolate their function at Chebyshev
- * nodes (70-digit arithmetic, then rounded), within a factor 2 of minimax; the error stated is
+ * nodes (70-digit arithmetic, then rounded), which is close to minimax; the error stated is
  * relative to the function's result. Invariant: no branch on data; every lane does the same work.
  */
 /* SPDX-License-Identifier: MIT */
