@@ -78,8 +78,9 @@ int ode_lyapunov(ode_solver *s, double h, int64_t n, int qr_every, double expone
     size_t dd = (size_t)d * (size_t)d;
     place p;
     if (keep(s, &p)) return s->status;
-    double *M = malloc(3 * dd * sizeof *M), *Q = M + dd, *W = Q + dd, t0 = s->space.t;
+    double *M = malloc(3 * dd * sizeof *M), t0 = s->space.t;
     if (!M) return put_back(s, &p), ode_fail(s, ODE_EMEMORY, "ode_lyapunov: out of memory");
+    double *Q = M + dd, *W = Q + dd;
     memset(Q, 0, dd * sizeof *Q);
     for (int i = 0; i < d; i++) Q[i * d + i] = 1, exponents[i] = 0;
     for (int64_t k = 1; k <= n; k++) {

@@ -27,13 +27,14 @@ static void collocation_map(ode_space *s, const void *ctx) {
     for (int j = 0; j < n; j++) o->eval(s, ODE_ALL, 1 + j, n + 1 + j, node(p, j));
     for (int i = 0; i < n; i++) {
         int g = 2 * n + 1 + i;
-        o->set(s, ODE_ALL, g, 0);
+        o->set(s, ODE_ALL, g, -1); /* the increment first, at its own finer resolution */
         for (int j = 0; j < n; j++)
             if (!p->a2) o->addh(s, ODE_ALL, g, p->a[i * n + j], 1 + j);
             else {
                 if (p->a[i * n + j].hi != 0) o->addh(s, ODE_Q, g, p->a[i * n + j], 1 + j);
                 if (p->a2[i * n + j].hi != 0) o->addh(s, ODE_P, g, p->a2[i * n + j], 1 + j);
             }
+        o->add(s, ODE_ALL, g, ONE, 0);
     }
 }
 static void collocation_step(ode_space *s, const ode_plan *p) {

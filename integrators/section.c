@@ -20,9 +20,9 @@ int ode_section(ode_solver *s, double h, int64_t max_steps, double (*g)(void *, 
     if (!s->started || !isfinite(h) || h == 0 || !g)
         return ode_fail(s, ODE_EINPUT, "ode_section: h = %g, g %s, needed ode_start before, h other than 0 and g", h, g ? "given" : "NULL");
     int n = s->field.size;
-    double *y = malloc(2 * (size_t)n * sizeof *y), *before = y + n;
+    double *y = malloc(2 * (size_t)n * sizeof *y);
     if (!y) return ode_fail(s, ODE_EMEMORY, "ode_section: out of memory");
-    double last = g(user, s->space.t, s->space.x);
+    double *before = y + n, last = g(user, s->space.t, s->space.x);
     for (int64_t k = 0; k < max_steps && *count < max && !s->status; k++) {
         memcpy(before, s->space.x, sizeof *y * (size_t)n);
         double lo = 0, hi = h, glo = last, ghi;

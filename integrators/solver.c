@@ -177,11 +177,12 @@ int ode_partial(ode_solver *s, double h, double *y) {
 }
 static int fixed(ode_solver *s, double t_end, ode_options *o) {
     double t0 = s->space.t, h = copysign(o->h, t_end - t0), span = t_end - t0, eps = 1e-12 * fabs(h);
-    int64_t k = 0, bad = s->space.counts.unconverged, whole = (int64_t)floor(span / h + 1e-9);
+    int64_t k = 0, bad = s->space.counts.unconverged;
     size_t n = (size_t)s->field.size;
     if (!(fabs(o->h) > 0) || !isfinite(o->h)) return ode_fail(s, ODE_EINPUT, "ode_integrate: h = %g, needed a step", o->h);
     if (t0 + h == t0) return ode_fail(s, ODE_ESTUCK, "ode_integrate: h = %g is below the resolution of t", h);
     if (fabs(span / h) > 9e18) return ode_fail(s, ODE_EINPUT, "ode_integrate: %g steps", fabs(span / h));
+    int64_t whole = (int64_t)floor(span / h + 1e-9);
     if (o->every > 0 && ode_observe(s, o, t0, s->space.x)) return s->status;
     for (;;) {
         while (o->written < o->time_count) { /* times before the next grid point */

@@ -39,7 +39,9 @@ static void axpy(ode_real *r, int part, int dst, double hi, double lo, const dou
             d[i] = u + low;
             e[i] = (u - d[i]) + low;
         }
-    } else
+    } else if (r->compensate) /* the low half too: a coefficient's rounding is the same in every step, and would add up */
+        for (int i = w.from; i < w.to; i++) d[i] = fma(hi, x[i], fma(lo, x[i], d[i]));
+    else
         for (int i = w.from; i < w.to; i++) d[i] = fma(hi, x[i], d[i]);
 }
 static void add(ode_space *s, int part, int dst, ode_num c, int src) {

@@ -219,6 +219,8 @@ Test(ode_solver, bad_input_says_what_and_where) {
     cr_expect_eq(ode_integrate(s, 1, &(ode_options){.rtol = 1e-6}), ODE_EINPUT);
     ode_clear(s);
     cr_expect_eq(ode_integrate(s, 1, NULL), ODE_EINPUT);
+    ode_clear(s);
+    cr_expect_eq(ode_integrate(s, 1, &(ode_options){.h = 1e-20}), ODE_EINPUT);
     ode_free(s);
     s = ode_new(ode_method_find("dopri5"), &up);
     ode_start(s, 0, &one);
