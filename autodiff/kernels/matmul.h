@@ -1,0 +1,190 @@
+/* matmul.h - products of dense row-major matrices: C = A B with either factor transposed.
+ *
+ * A template: include vec.h (or types and macros of the same names) and define K(name), then include
+ * this once. Invariant, which every other file of the engine may lean on: an element of C is one
+ * chain of fused multiply-adds over ascending k that begins at +0, or at C when `acc`. So its bits
+ * depend neither on the path taken nor on tiles, threads, lanes or, with FMA in hardware, on the
+ * instruction set. (Without FMA the chain multiplies, rounds and adds.) k is never split over lanes.
+ *
+ * What is called from outside, all static; lda, ldb, ldc are the distances between rows:
+ *   matmul          any shape, either factor transposed (ta: A is [k,m]; tb: B is [n,k])
+ *   matmul_pack     B once for many products; matmul_packed multiplies rows with it
+ *   matmul_tn       a tile of C = A' B, for threads that share C
+ * A is never copied, B only where its columns are not vectors (tb), piece by piece on the stack. The
+ * factors may overlap each other, not C. With a leading dimension of 2^p the rows of a tile fall into
+ * the same sets of the cache: pad it. Source of the scheme: Goto and van de Geijn (2008), ACM TOMS 34,
+ * article 12, without the copy of A.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef AD_KERNELS_MATMUL_H
+#define AD_KERNELS_MATMUL_H
+
+#include <stddef.h>
+
+#include "matmul_pack.h"
+#include "matmul_tile.h"
+
+#define MM_FN static __attribute__((unused))
+
+enum {
+    MM_DEPTH = 256,                           /* of k between two visits of a tile of C */
+    MM_BLOCK = 96,                            /* rows of A that stay in cache under all columns */
+    MM_BUFFER = 24576 / sizeof(REAL) / W * W, /* a turned piece of B: most of the first-level cache */
+    MM_TINY = 24,                             /* multiply-adds below which vectors do not pay */
+};
+
+/* n cut into `parts` pieces that differ by at most 1: the size of piece p. */
+static inline long K(mm_share)(long n, long parts, long p) { return n / parts + (p < n % parts); }
+static inline long K(mm_ceil)(long n, long d) { return (n + d - 1) / d; }
+
+/* [m,n] += x[m,k] y[k,n], vectors along n. x is by_column ? [k,m] : [m,k]; y is turn ? [n,k] : [k,n];
+ * turned: C is [n,m]. */
+static void K(mm_product)(long m, long n, long k, const REAL *x, long ldx, int by_column, const REAL *y,
+                          long ldy, int turn, REAL *c, long ldc, int turned, int acc)
+{
+    const int widest = K(mm_widest)(m);
+    const long vectors = K(mm_ceil)(n, W), panels = K(mm_ceil)(vectors, widest);
+    const long most = turn ? MM_BUFFER / (K(mm_ceil)(vectors, panels) * W) : MM_DEPTH;
+    const long depths = k > most ? K(mm_ceil)(k, most) : 1;
+    /* A turned piece serves all rows; otherwise rows go in blocks under all of the columns. */
+    const long blocks = turn || m <= MM_BLOCK ? 1 : K(mm_ceil)(m, MM_BLOCK);
+    long depth0 = 0;
+    for (long d = 0; d < depths; d++) {
+        const long depth = K(mm_share)(k, depths, d);
+        long row0 = 0;
+        for (long r = 0; r < blocks; r++) {
+            /* Whole tiles in all blocks but the last. */
+            const long end = r == blocks - 1 ? m : K(mm_ceil)(m * (r + 1) / blocks, MM_TALL) * MM_TALL;
+            const long rows = (end < m ? end : m) - row0;
+            long column = 0;
+            for (long p = 0; p < panels; p++) {
+                const int wide = (int)K(mm_share)(vectors, panels, p);
+                const long left = n - column, columns = left < (long)wide * W ? left : (long)wide * W;
+                struct K(mm_job)
+                    job = {.k = depth, .ldx = ldx, .ldc = ldc, .acc = acc || d > 0, .turned = turned};
+                REAL buffer[MM_BUFFER] __attribute__((aligned(64)));
+                job.x = x + (by_column ? depth0 * ldx + row0 : row0 * ldx + depth0);
+                job.c = c + (turned ? column * ldc + row0 : row0 * ldc + column);
+                job.tail = (int)(columns - (wide - 1) * W);
+                if (turn) {
+                    K(mm_pack)(depth, columns, wide, y + column * ldy + depth0, ldy, 1, buffer);
+                    job.y = buffer;
+                    job.ldy = (long)wide * W;
+                } else {
+                    job.y = y + depth0 * ldy + column;
+                    job.ldy = ldy;
+                }
+                K(mm_rows)(&job, 0, rows, wide, by_column);
+                column += columns;
+            }
+            row0 += rows;
+        }
+        depth0 += depth;
+    }
+}
+
+/* REALs that matmul_pack writes; the buffer is aligned to 64 bytes. */
+MM_FN size_t K(matmul_pack_size)(long n, long k) { return (size_t)(K(mm_ceil)(n, W) * W) * (size_t)k; }
+
+/* B [k,n], or [n,k] when tb, into panels of up to MM_WIDE vectors, each [k, its columns]. */
+MM_FN void K(matmul_pack)(long n, long k, const REAL *b, long ldb, int tb, REAL *packed)
+{
+    const long vectors = K(mm_ceil)(n, W), panels = K(mm_ceil)(vectors, MM_WIDE);
+    long column = 0;
+    for (long p = 0; p < panels; p++) {
+        const int wide = (int)K(mm_share)(vectors, panels, p);
+        const long left = n - column, columns = left < (long)wide * W ? left : (long)wide * W;
+        K(mm_pack)(k, columns, wide, b + (tb ? column * ldb : column), ldb, tb, packed + column * k);
+        column += columns;
+    }
+}
+
+/* C [m,n] (+)= A [m,k] times the packed B [k,n]. For fewer than about 8 rows matmul is the faster one. */
+MM_FN void K(matmul_packed)(long m, long n, long k, const REAL *a, long lda, const REAL *packed, REAL *c,
+                            long ldc, int acc)
+{
+    const long vectors = K(mm_ceil)(n, W), panels = K(mm_ceil)(vectors, MM_WIDE);
+    const long depths = k > MM_DEPTH ? K(mm_ceil)(k, MM_DEPTH) : 1;
+    const long block = MM_BLOCK / MM_TALL * MM_TALL;
+    for (long row = 0; row < m; row += block) {
+        const long rows = m - row < block ? m - row : block;
+        long depth0 = 0;
+        for (long d = 0; d < depths; d++) {
+            const long depth = K(mm_share)(k, depths, d);
+            long column = 0;
+            for (long p = 0; p < panels; p++) {
+                const int wide = (int)K(mm_share)(vectors, panels, p);
+                const long left = n - column, ldy = (long)wide * W, columns = left < ldy ? left : ldy;
+                struct K(mm_job) job = {.k = depth, .ldx = lda, .ldy = ldy, .ldc = ldc, .acc = acc || d > 0};
+                job.x = a + row * lda + depth0;
+                job.y = packed + column * k + depth0 * ldy;
+                job.c = c + row * ldc + column;
+                job.tail = (int)(columns - (wide - 1) * W);
+                K(mm_rows)(&job, 0, rows, wide, 0);
+                column += columns;
+            }
+            depth0 += depth;
+        }
+    }
+}
+
+#if defined(VEC_FMA1) && HAS_FMA
+#define MM_FMA1(a, b, c) VEC_FMA1(a, b, c)
+#else
+#define MM_FMA1(a, b, c) ((a) * (b) + (c))
+#endif
+/* A handful of elements, without vectors. */
+static void K(mm_tiny)(long m, long n, long k, const REAL *a, long ai, long ak, const REAL *b, long bk,
+                       long bj, REAL *c, long ldc, int acc)
+{
+    for (long i = 0; i < m; i++)
+        for (long j = 0; j < n; j++) {
+            REAL s = acc ? c[i * ldc + j] : 0;
+            for (long kk = 0; kk < k; kk++)
+                s = MM_FMA1(a[i * ai + kk * ak], b[kk * bk + j * bj], s);
+            c[i * ldc + j] = s;
+        }
+}
+
+/* C [m,n] (+)= op(A) op(B), where op transposes if ta, tb. */
+static void K(mm_any)(long m, long n, long k, const REAL *a, long lda, int ta, const REAL *b, long ldb,
+                      int tb, REAL *c, long ldc, int acc)
+{
+    if (m <= 0 || n <= 0)
+        return;
+    if (m * n <= MM_TINY && m * n * k <= MM_TINY) {
+        K(mm_tiny)(m, n, k, a, ta ? 1 : lda, ta ? lda : 1, b, tb ? 1 : ldb, tb ? ldb : 1, c, ldc, acc);
+        return;
+    }
+    /* Vectors along the rows of C or down its columns: lanes of work for each k, 3 for an element
+     * that must be turned in registers first, and the scattered stores. */
+    const long along = K(mm_ceil)(n, W) * W * (m + (tb ? 3 : 0));
+    const long down = K(mm_ceil)(m, W) * W * (n + (ta ? 0 : 3)) + (ldc == 1 ? 0 : 4 * m * n * W / (k + 1));
+    if (along <= down)
+        K(mm_product)(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, 0, acc);
+    else /* C' = B' A'; a column without gaps is a row */
+        K(mm_product)(n, m, k, b, ldb, !tb, a, lda, !ta, c, ldc, ldc != 1, acc);
+}
+
+/* REALs of scratch for matmul: none, its buffer is 24 KiB of stack. The argument stays, for shapes
+ * that may want more one day. */
+MM_FN size_t K(matmul_scratch)(long m, long n, long k, int ta, int tb)
+{
+    (void)m, (void)n, (void)k, (void)ta, (void)tb;
+    return 0;
+}
+MM_FN void K(matmul)(long m, long n, long k, const REAL *a, long lda, int ta, const REAL *b, long ldb, int tb,
+                     REAL *c, long ldc, int acc, REAL *scratch)
+{
+    (void)scratch;
+    K(mm_any)(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, acc);
+}
+
+/* Rows i0..i1, columns j0..j1 of C [m,n] (+)= A' B, A [k,m], B [k,n]; the rest of C is not touched. */
+MM_FN void K(matmul_tn)(long m, long n, long k, const REAL *a, long lda, const REAL *b, long ldb, REAL *c,
+                        long ldc, int acc, long i0, long i1, long j0, long j1)
+{
+    (void)m, (void)n;
+    K(mm_any)(i1 - i0, j1 - j0, k, a + i0, lda, 1, b + j0, ldb, 0, c + i0 * ldc + j0, ldc, acc);
+}
+#endif

@@ -1,0 +1,34 @@
+/* matmul_test.h - what matmul_isa.c (compiled per instruction set) and test_ and bench_matmul.c agree on.
+ *
+ * Invariant: one table an object; void stands for the object's real type.
+ */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_MATMUL_TEST_H
+#define TESTS_MATMUL_TEST_H
+#include <stddef.h>
+
+typedef struct matmul_table {
+    const char *name;
+    int size, lanes, fused; /* bytes of a real; lanes of a vector; whether FMA is one instruction */
+    size_t (*pack_size)(long n, long k);
+    void (*pack)(long n, long k, const void *b, long ldb, int tb, void *packed);
+    void (*packed)(long m, long n, long k, const void *a, long lda, const void *packed, void *c, long ldc,
+                   int acc);
+    void (*tn)(long m, long n, long k, const void *a, long lda, const void *b, long ldb, void *c, long ldc,
+               int acc, long i0, long i1, long j0, long j1);
+    size_t (*scratch)(long m, long n, long k, int ta, int tb);
+    void (*any)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
+                void *c, long ldc, int acc, void *scratch);
+    /* The plain triple loop: the oracle of the tests. */
+    void (*plain)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
+                  void *c, long ldc, int acc);
+    /* What one writes by hand, in the order that suits each case: the peer of small batches. */
+    void (*hand)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
+                 void *c, long ldc);
+    /* `rounds` times 12 independent vectors of FMAs: the peak of the core. */
+    void (*peak)(long rounds, void *sink);
+} matmul_table;
+
+extern const matmul_table matmul_base_f64, matmul_base_f32, matmul_base_f80;
+extern const matmul_table matmul_v3_f64, matmul_v3_f32, matmul_v4_f64, matmul_v4_f32;
+#endif
