@@ -83,14 +83,14 @@ static int from_npz(const char *path, hnn_table *t, hnn_error *e)
     if (code)
         return code;
     const hnn_array *z = find(&s, states), *base = z ? z : find(&s, q);
-    long rows = 0, length = 0, n;
+    long rows = 0, length = 0, n = 0;
     if (!base || !as_rows(base, &rows, &n, &length))
         code = hnn_fail(e, HNN_EFORMAT,
                         "%s: holds %d arrays, but none named z, x, states, coords, data or q with rows", path,
                         s.n);
     for (size_t k = 0; !code && k < sizeof wanted / sizeof *wanted; k++) {
         const hnn_array *a = find(&s, wanted[k].names);
-        long r, c, l;
+        long r = 0, c = 0, l = 0;
         if (!a || (z && (wanted[k].names == q || wanted[k].names == p)))
             continue;
         if (k < 2 ||
@@ -115,7 +115,7 @@ static int from_npy(const char *path, const char *derivatives, hnn_table *t, hnn
 {
     hnn_array a = {0}, d = {0};
     struct part part[2] = {{&a, "q", "p", 0}, {&d, "dq", "dp", 0}};
-    long rows, cols, length, r, c, l;
+    long rows = 0, cols = 0, length = 0, r = 0, c = 0, l = 0;
     int code = hnn_npy_read(path, &a, e);
     if (!code && !as_rows(&a, &rows, &cols, &length))
         code = hnn_fail(e, HNN_ESHAPE,
