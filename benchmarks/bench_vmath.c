@@ -33,7 +33,8 @@ static union {
             out.d[i] = name(in.d[i]);                                                                        \
     }
 LIBM(exp)
-LIBM(log) LIBM(sin) LIBM(cos) LIBM(expm1) LIBM(log1p) LIBM(sinh) LIBM(erf) LIBM(erfc) LIBM(atan) LIBM(tanh)
+LIBM(log)
+LIBM(sin) LIBM(cos) LIBM(expm1) LIBM(log1p) LIBM(sinh) LIBM(erf) LIBM(erfc) LIBM(atan) LIBM(tanh)
 
     static void libm_both(int f32)
 {

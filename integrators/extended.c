@@ -9,7 +9,8 @@
 #define HALF ((ode_num){0.5, 0})
 
 /* Flow of H(q of one, p of other): it moves the other half of each. work + 1 is scratch. */
-static void shear(ode_space *s, int one, int other, int work, ode_num c, ode_num when) {
+static void shear(ode_space *s, int one, int other, int work, ode_num c, ode_num when)
+{
     const ode_ops *o = s->ops;
     o->set(s, ODE_Q, work, one);
     o->set(s, ODE_P, work, other);
@@ -20,7 +21,8 @@ static void shear(ode_space *s, int one, int other, int work, ode_num c, ode_num
 
 /* ---- Tao: H(q, y) + H(x, p) + omega (|q - x|^2 + |p - y|^2) / 2. The copies are kept; slot 0 shows the first. */
 static int tao_slots(const ode_plan *p) { return (void)p, 4; }
-static void tao_step(ode_space *s, const ode_plan *p) {
+static void tao_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     (void)p;
     if (s->fresh == 1) {
@@ -39,7 +41,8 @@ const ode_driver ode_tao_driver = {"extended phase space", tao_slots, NULL, tao_
 /* ---- semi-explicit: start at (z + mu, z - mu), a palindrome of shears gives (a, b); mu is such that
  * a + mu = b - mu = z1. Slots: 1 mu, 2 G, 3 a, 4 b, 5-6 work. */
 static int semi_slots(const ode_plan *p) { return (void)p, 6; }
-static void semi_map(ode_space *s, const void *ctx) {
+static void semi_map(ode_space *s, const void *ctx)
+{
     const ode_ops *o = s->ops;
     (void)ctx;
     o->set(s, ODE_ALL, 3, 0);
@@ -54,11 +57,13 @@ static void semi_map(ode_space *s, const void *ctx) {
     o->add(s, ODE_ALL, 2, (ode_num){-0.25, 0}, 3);
     o->add(s, ODE_ALL, 2, (ode_num){0.25, 0}, 4);
 }
-static void semi_step(ode_space *s, const ode_plan *p) {
+static void semi_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     static const int y[] = {1}, g[] = {2};
     (void)p;
-    if (s->fresh) o->set(s, ODE_ALL, 1, -1);
+    if (s->fresh)
+        o->set(s, ODE_ALL, 1, -1);
     o->solve(s, 1, y, g, semi_map, NULL);
     semi_map(s, NULL); /* a and b must be those of the mu that is used, or the step is not symplectic */
     o->set(s, ODE_ALL, 5, 3);
@@ -75,7 +80,8 @@ const ode_driver ode_semiexplicit_driver = {"semi-explicit", semi_slots, NULL, s
  * eps |H| / move. */
 static int itoh_slots(const ode_plan *p) { return (void)p, 7; }
 static int itoh_registers(const ode_plan *p) { return (void)p, 6; }
-static void itoh_map(ode_space *s, const void *ctx) {
+static void itoh_map(ode_space *s, const void *ctx)
+{
     const ode_ops *o = s->ops;
     int n = s->size, m = s->half;
     (void)ctx;
@@ -110,11 +116,13 @@ static void itoh_map(ode_space *s, const void *ctx) {
     o->set(s, ODE_ALL, 2, 0);
     o->addh(s, ODE_ALL, 2, ONE, 3);
 }
-static void itoh_step(ode_space *s, const ode_plan *p) {
+static void itoh_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     static const int y[] = {1}, g[] = {2};
     (void)p;
-    if (s->fresh || s->ratio != 1) o->eval(s, ODE_ALL, 3, 0, ZERO);
+    if (s->fresh || s->ratio != 1)
+        o->eval(s, ODE_ALL, 3, 0, ZERO);
     o->set(s, ODE_ALL, 1, 0);
     o->addh(s, ODE_ALL, 1, ONE, 3);
     o->solve(s, 1, y, g, itoh_map, NULL);

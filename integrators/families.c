@@ -7,7 +7,8 @@
 
 #define ONE ((ode_num){1, 0})
 #define ZERO ((ode_num){0, 0})
-static ode_num num_plus(ode_num a, ode_num b) {
+static ode_num num_plus(ode_num a, ode_num b)
+{
     double s = a.hi + b.hi, t = s - a.hi;
     return (ode_num){s, ((a.hi - (s - t)) + (b.hi - t)) + a.lo + b.lo};
 }
@@ -15,25 +16,32 @@ static ode_num num_plus(ode_num a, ode_num b) {
 /* ---- explicit Runge-Kutta: slots 1..s are k_1..k_s, then the argument, then dense output's further stages */
 static int rk_slots(const ode_plan *p) { return p->stages + 1 + p->row->extras; }
 /* The last row of A is b: k_s is the next step's k_1. */
-static int first_same_as_last(const ode_plan *p) {
+static int first_same_as_last(const ode_plan *p)
+{
     int s = p->stages;
     const ode_num *last = p->a + (s - 1) * (s - 2) / 2;
-    if (s < 2 || p->b[s - 1].hi != 0) return 0;
+    if (s < 2 || p->b[s - 1].hi != 0)
+        return 0;
     for (int j = 0; j < s - 1; j++)
-        if (last[j].hi != p->b[j].hi || last[j].lo != p->b[j].lo) return 0;
+        if (last[j].hi != p->b[j].hi || last[j].lo != p->b[j].lo)
+            return 0;
     return 1;
 }
-static void rk_step(ode_space *s, const ode_plan *p) {
+static void rk_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     int n = p->stages, arg = n + 1, fsal = first_same_as_last(p);
     const ode_num *a = p->a;
-    if (s->fresh || !fsal) o->eval(s, ODE_ALL, 1, 0, ZERO);
-    else o->set(s, ODE_ALL, 1, n);
+    if (s->fresh || !fsal)
+        o->eval(s, ODE_ALL, 1, 0, ZERO);
+    else
+        o->set(s, ODE_ALL, 1, n);
     for (int i = 2; i <= n; i++) {
         ode_num c = ZERO;
         if (fsal && i == n) {
             for (int j = 1; j < n; j++)
-                if (p->b[j - 1].hi != 0) o->addh(s, ODE_ALL, 0, p->b[j - 1], j);
+                if (p->b[j - 1].hi != 0)
+                    o->addh(s, ODE_ALL, 0, p->b[j - 1], j);
             o->eval(s, ODE_ALL, n, 0, ONE);
             return;
         }
@@ -46,14 +54,16 @@ static void rk_step(ode_space *s, const ode_plan *p) {
         o->eval(s, ODE_ALL, i, arg, c);
     }
     for (int j = 1; j <= n; j++)
-        if (p->b[j - 1].hi != 0) o->addh(s, ODE_ALL, 0, p->b[j - 1], j);
+        if (p->b[j - 1].hi != 0)
+            o->addh(s, ODE_ALL, 0, p->b[j - 1], j);
 }
 const ode_driver ode_rk_driver = {"rk", rk_slots, NULL, rk_step};
 
 /* ---- splitting: q += a_i h dT/dp, then p -= b_i h dV/dq. Time runs with the drifts, so that H = T(p) + V(q, t)
  * is stepped as the autonomous system it is in extended space. A kick that nothing moved since is not evaluated again. */
 static int split_slots(const ode_plan *p) { return (void)p, 1; }
-static void split_step(ode_space *s, const ode_plan *p) {
+static void split_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     ode_num c = ZERO;
     int kick = p->b[p->nb - 1].hi != 0; /* slot 1 then still holds the force where this step starts */
@@ -66,7 +76,8 @@ static void split_step(ode_space *s, const ode_plan *p) {
             known = 0;
         }
         if (p->b[i].hi != 0) {
-            if (!known) o->eval(s, ODE_P, 1, 0, c);
+            if (!known)
+                o->eval(s, ODE_P, 1, 0, c);
             o->addh(s, ODE_P, 0, p->b[i], 1);
             known = 1;
         }
@@ -76,20 +87,24 @@ const ode_driver ode_split_driver = {"splitting", split_slots, NULL, split_step}
 
 /* ---- composition: sub-steps a[0] h, a[1] h, ... of the base method */
 static int compose_slots(const ode_plan *p) { return p->base->row->driver->slots(p->base); }
-static int compose_registers(const ode_plan *p) {
+static int compose_registers(const ode_plan *p)
+{
     const ode_driver *d = p->base->row->driver;
     return d->registers ? d->registers(p->base) : 0;
 }
-static ode_num num_times(ode_num a, ode_num b) {
+static ode_num num_times(ode_num a, ode_num b)
+{
     double x = a.hi * b.hi;
     return (ode_num){x, fma(a.hi, b.hi, -x) + a.hi * b.lo + a.lo * b.hi};
 }
-static void compose_step(ode_space *s, const ode_plan *p) {
+static void compose_step(ode_space *s, const ode_plan *p)
+{
     ode_num hs = s->hs, tc = s->tc;
     int fresh = s->fresh;
     for (int i = 0; i < p->na; i++) {
         s->hs = num_times(hs, p->a[i]);
-        s->fresh = i == 0 && fresh == 1 ? 1 : 2; /* sub-steps differ in length: slots kept may not be reused */
+        s->fresh =
+            i == 0 && fresh == 1 ? 1 : 2; /* sub-steps differ in length: slots kept may not be reused */
         p->base->row->driver->step(s, p->base);
         s->tc = num_plus(s->tc, s->hs);
     }

@@ -10,7 +10,8 @@
 
 /* ---- collocation: slots 1..s hold f_j (kept: the next step extrapolates them), s+1..2s Y_i, 2s+1..3s G_i */
 static int collocation_slots(const ode_plan *p) { return 3 * p->stages; }
-static ode_num node(const ode_plan *p, int i) {
+static ode_num node(const ode_plan *p, int i)
+{
     double c = 0, e = 0;
     for (int j = 0; j < p->stages; j++) {
         ode_num a = p->a[i * p->stages + j];
@@ -20,40 +21,49 @@ static ode_num node(const ode_plan *p, int i) {
     }
     return (ode_num){c, e};
 }
-static void collocation_map(ode_space *s, const void *ctx) {
+static void collocation_map(ode_space *s, const void *ctx)
+{
     const ode_plan *p = ctx;
     const ode_ops *o = s->ops;
     int n = p->stages;
-    for (int j = 0; j < n; j++) o->eval(s, ODE_ALL, 1 + j, n + 1 + j, node(p, j));
+    for (int j = 0; j < n; j++)
+        o->eval(s, ODE_ALL, 1 + j, n + 1 + j, node(p, j));
     for (int i = 0; i < n; i++) {
         int g = 2 * n + 1 + i;
         o->set(s, ODE_ALL, g, -1); /* the increment first, at its own finer resolution */
         for (int j = 0; j < n; j++)
-            if (!p->a2) o->addh(s, ODE_ALL, g, p->a[i * n + j], 1 + j);
+            if (!p->a2)
+                o->addh(s, ODE_ALL, g, p->a[i * n + j], 1 + j);
             else {
-                if (p->a[i * n + j].hi != 0) o->addh(s, ODE_Q, g, p->a[i * n + j], 1 + j);
-                if (p->a2[i * n + j].hi != 0) o->addh(s, ODE_P, g, p->a2[i * n + j], 1 + j);
+                if (p->a[i * n + j].hi != 0)
+                    o->addh(s, ODE_Q, g, p->a[i * n + j], 1 + j);
+                if (p->a2[i * n + j].hi != 0)
+                    o->addh(s, ODE_P, g, p->a2[i * n + j], 1 + j);
             }
         o->add(s, ODE_ALL, g, ONE, 0);
     }
 }
-static void collocation_step(ode_space *s, const ode_plan *p) {
+static void collocation_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     int n = p->stages, y[16] = {0}, g[16] = {0}, good = !s->fresh && p->guess && s->ratio == 1;
     for (int i = 0; i < n; i++) {
         y[i] = n + 1 + i;
         g[i] = 2 * n + 1 + i;
         o->set(s, ODE_ALL, y[i], 0);
-        for (int j = 0; good && j < n; j++) o->addh(s, ODE_ALL, y[i], (ode_num){p->guess[i * n + j], 0}, 1 + j);
+        for (int j = 0; good && j < n; j++)
+            o->addh(s, ODE_ALL, y[i], (ode_num){p->guess[i * n + j], 0}, 1 + j);
     }
     o->solve(s, n, y, g, collocation_map, p); /* leaves f_j where the last sweep evaluated it */
-    for (int j = 0; j < n; j++) o->addh(s, ODE_ALL, 0, p->b[j], 1 + j);
+    for (int j = 0; j < n; j++)
+        o->addh(s, ODE_ALL, 0, p->b[j], 1 + j);
 }
 const ode_driver ode_collocation_driver = {"collocation", collocation_slots, NULL, collocation_step};
 
 /* ---- average vector field: y1 = y + h sum b_i f(y + a_i (y1 - y)). Slots: 1 y1, 2 G, 3 f, 4 argument, 5 the average */
 static int avf_slots(const ode_plan *p) { return (void)p, 5; }
-static void avf_map(ode_space *s, const void *ctx) {
+static void avf_map(ode_space *s, const void *ctx)
+{
     const ode_plan *p = ctx;
     const ode_ops *o = s->ops;
     o->set(s, ODE_ALL, 5, -1);
@@ -68,12 +78,14 @@ static void avf_map(ode_space *s, const void *ctx) {
     o->set(s, ODE_ALL, 2, 0);
     o->addh(s, ODE_ALL, 2, ONE, 5);
 }
-static void avf_step(ode_space *s, const ode_plan *p) {
+static void avf_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     static const int y[] = {1}, g[] = {2};
     /* slot 5 keeps the last average: a straight continuation is the first guess */
     int known = !s->fresh && s->ratio == 1;
-    if (!known) o->eval(s, ODE_ALL, 5, 0, ZERO);
+    if (!known)
+        o->eval(s, ODE_ALL, 5, 0, ZERO);
     o->set(s, ODE_ALL, 1, 0);
     o->addh(s, ODE_ALL, 1, ONE, 5);
     o->solve(s, 1, y, g, avf_map, p);
@@ -89,7 +101,8 @@ const ode_driver ode_avf_driver = {"average vector field", avf_slots, NULL, avf_
  * The numerator's rounding is of the order of |H|, and moves y1 by |H| eps / |grad H|: the same as rounding y1. */
 static int gonzalez_slots(const ode_plan *p) { return (void)p, 6; }
 static int gonzalez_registers(const ode_plan *p) { return (void)p, 7; }
-static void gonzalez_map(ode_space *s, const void *ctx) {
+static void gonzalez_map(ode_space *s, const void *ctx)
+{
     const ode_ops *o = s->ops;
     (void)ctx;
     o->set(s, ODE_ALL, 4, 0);
@@ -100,7 +113,8 @@ static void gonzalez_map(ode_space *s, const void *ctx) {
     o->rotate(s, 6, 5);
     o->dot(s, 4, 3, 6);
     o->dot(s, 2, 5, 5);
-    o->energy(s, 1, 1, HALF); /* both ends at the middle of the step: a driven H changes only through its own drive */
+    o->energy(s, 1, 1,
+              HALF); /* both ends at the middle of the step: a driven H changes only through its own drive */
     o->plus(s, 1, -1, 0);
     o->plus(s, 1, -1, 4);
     o->quotient(s, 3, 1, 2, 1e-300, -1);
@@ -108,11 +122,14 @@ static void gonzalez_map(ode_space *s, const void *ctx) {
     o->set(s, ODE_ALL, 2, 0);
     o->addh(s, ODE_ALL, 2, ONE, 3);
 }
-static void gonzalez_step(ode_space *s, const ode_plan *p) {
+static void gonzalez_step(ode_space *s, const ode_plan *p)
+{
     const ode_ops *o = s->ops;
     static const int y[] = {1}, g[] = {2};
-    if (s->fresh || s->ratio != 1) o->eval(s, ODE_ALL, 3, 0, ZERO);
-    if (s->fresh == 1) o->energy(s, 0, 0, HALF);
+    if (s->fresh || s->ratio != 1)
+        o->eval(s, ODE_ALL, 3, 0, ZERO);
+    if (s->fresh == 1)
+        o->energy(s, 0, 0, HALF);
     else {
         o->energy(s, 6, 0, HALF);
         o->plus(s, 6, -1, 5);
@@ -124,4 +141,5 @@ static void gonzalez_step(ode_space *s, const ode_plan *p) {
     o->addh(s, ODE_ALL, 0, ONE, 3);
     o->energy(s, 5, 0, HALF);
 }
-const ode_driver ode_gonzalez_driver = {"discrete gradient", gonzalez_slots, gonzalez_registers, gonzalez_step};
+const ode_driver ode_gonzalez_driver = {"discrete gradient", gonzalez_slots, gonzalez_registers,
+                                        gonzalez_step};

@@ -22,15 +22,15 @@ extern "C" {
  * (t, state). Results written before it stay valid. */
 enum {
     ODE_OK = 0,
-    ODE_EINPUT,   /* an argument: step 0, tolerance 0, NaN in the start, sizes */
-    ODE_EFIELD,   /* the field is not what the method needs (not separable, no energy, odd length) */
-    ODE_EVALUE,   /* the field gave NaN or infinity, or its callback reported failure */
-    ODE_ESOLVE,   /* an implicit step did not converge and the solver was told to stop there */
-    ODE_ESTUCK,   /* the step control cannot advance: the step is below the resolution of t */
-    ODE_ELIMIT,   /* max_steps reached */
-    ODE_EMETHOD,  /* a row that cannot be used: too few coefficients, no driver */
+    ODE_EINPUT,  /* an argument: step 0, tolerance 0, NaN in the start, sizes */
+    ODE_EFIELD,  /* the field is not what the method needs (not separable, no energy, odd length) */
+    ODE_EVALUE,  /* the field gave NaN or infinity, or its callback reported failure */
+    ODE_ESOLVE,  /* an implicit step did not converge and the solver was told to stop there */
+    ODE_ESTUCK,  /* the step control cannot advance: the step is below the resolution of t */
+    ODE_ELIMIT,  /* max_steps reached */
+    ODE_EMETHOD, /* a row that cannot be used: too few coefficients, no driver */
     ODE_EMEMORY,
-    ODE_EUSER     /* an observer asked to stop with an error */
+    ODE_EUSER /* an observer asked to stop with an error */
 };
 ODE_API const char *ode_status_name(int status);
 
@@ -52,7 +52,7 @@ typedef struct ode_field {
     int size; /* length of y; 2n for a canonical field */
     unsigned kind;
     int (*rhs)(void *user, double t, const double y[], double dydt[]);
-    int (*dHdp)(void *user, double t, const double y[], double dqdt[]);      /* n values */
+    int (*dHdp)(void *user, double t, const double y[], double dqdt[]);       /* n values */
     int (*dHdq)(void *user, double t, const double y[], double minus_dpdt[]); /* n values */
     int (*energy)(void *user, double t, const double y[], double *H);
     int (*jacobian)(void *user, double t, const double y[], double dfdy[]); /* size x size, row-major */
@@ -74,16 +74,17 @@ struct ode_method {
     int stages;               /* evaluations of the field in a step (of the force, for splitting) */
     unsigned flags;           /* ODE_SYMPLECTIC, ... */
     unsigned needs;           /* of the field: ODE_CANONICAL, ODE_SEPARABLE, ODE_ENERGY */
-    const char *a, *a2, *b;   /* rk: rows of A below the diagonal, b. split: drifts, kicks. collocation: A, A of p, b */
-    const char *e, *e2;       /* embedded error weights */
-    const char *extra;        /* further rows of A that only dense output needs */
-    const char *dense;        /* b_i(theta): for each stage, the coefficients of theta, theta^2, ... */
+    const char *a, *a2,
+        *b; /* rk: rows of A below the diagonal, b. split: drifts, kicks. collocation: A, A of p, b */
+    const char *e, *e2; /* embedded error weights */
+    const char *extra;  /* further rows of A that only dense output needs */
+    const char *dense;  /* b_i(theta): for each stage, the coefficients of theta, theta^2, ... */
     int extras, degree, error_order;
     const ode_method *base; /* composition: the method composed, with steps a[i] h */
     const char *source;
 };
 ODE_API int ode_method_count(void);
-ODE_API const ode_method *ode_method_at(int i);             /* NULL outside [0, count) */
+ODE_API const ode_method *ode_method_at(int i);              /* NULL outside [0, count) */
 ODE_API const ode_method *ode_method_find(const char *name); /* NULL if there is none */
 /* The order that holds for this field: order or order_general. */
 ODE_API int ode_method_order(const ode_method *m, const ode_field *f);
@@ -114,9 +115,10 @@ ODE_API double ode_t(const ode_solver *s);
 ODE_API const double *ode_y(const ode_solver *s); /* size values, valid until the next step */
 
 typedef struct {
-    int64_t steps, rejected, fields; /* accepted steps, rejected steps, evaluations: f, dHdp or dHdq count one each */
-    int64_t iterations, newtons;     /* of implicit solves: fixed-point sweeps, Newton steps */
-    int64_t unconverged;             /* solves that stopped above round-off; never hidden */
+    int64_t steps, rejected,
+        fields; /* accepted steps, rejected steps, evaluations: f, dHdp or dHdq count one each */
+    int64_t iterations, newtons; /* of implicit solves: fixed-point sweeps, Newton steps */
+    int64_t unconverged;         /* solves that stopped above round-off; never hidden */
 } ode_counts;
 ODE_API ode_counts ode_counters(const ode_solver *s);
 
@@ -133,23 +135,23 @@ typedef struct {
 } ode_event;
 
 typedef struct {
-    double h;                     /* the step; for adaptive methods the first step, 0 = choose */
-    double rtol, atol;            /* adaptive: both zero means a fixed step h, as for any other row */
-    const double *rtols, *atols;  /* per component, instead of the above */
-    double h_max;                 /* 0 = no limit */
-    int64_t max_steps;            /* 0 = no limit */
-    int64_t every;                /* observe every k steps (and the start); 0 = do not */
-    const double *times;          /* or at these times, in the order of integration */
+    double h;                    /* the step; for adaptive methods the first step, 0 = choose */
+    double rtol, atol;           /* adaptive: both zero means a fixed step h, as for any other row */
+    const double *rtols, *atols; /* per component, instead of the above */
+    double h_max;                /* 0 = no limit */
+    int64_t max_steps;           /* 0 = no limit */
+    int64_t every;               /* observe every k steps (and the start); 0 = do not */
+    const double *times;         /* or at these times, in the order of integration */
     int time_count;
-    double *out;                  /* times: [time_count, size] */
-    int64_t written;              /* rows of out that are valid: written by the call */
+    double *out;     /* times: [time_count, size] */
+    int64_t written; /* rows of out that are valid: written by the call */
     ode_observer *observer;
     void *user;
     ode_event *events;
     int event_count;
-    int plain_sums;      /* 1: no compensated summation (for comparison; compensated is the default) */
-    int schedule;        /* implicit: exactly this many sweeps, no test; 0 = until round-off */
-    double solve_tol;    /* implicit: relative; 0 = until the change stops shrinking */
+    int plain_sums;       /* 1: no compensated summation (for comparison; compensated is the default) */
+    int schedule;         /* implicit: exactly this many sweeps, no test; 0 = until round-off */
+    double solve_tol;     /* implicit: relative; 0 = until the change stops shrinking */
     int stop_unconverged; /* 1: an unconverged solve is an error, not only counted */
 } ode_options;
 /* From the solver's time to t_end, backward when t_end < t. A fixed step that does not divide the interval ends with
@@ -173,16 +175,18 @@ ODE_API int ode_drift_of(int starts, int count, const double t[], const double e
 /* Tangent map M = d y(t + h) / d y(t) of one step as executed, sweeps included: the step runs on dual numbers, with the
  * solver's schedule of the last run. Needs field->jacobian. M is size x size, row-major. */
 ODE_API int ode_tangent(ode_solver *s, double h, double M[]);
-ODE_API double ode_symplectic_defect(int size, const double M[]); /* largest entry of |M'JM - J|; 2n columns q then p */
-ODE_API double ode_volume_defect(int size, const double M[]);     /* |det M - 1|; NaN without memory */
+ODE_API double ode_symplectic_defect(int size,
+                                     const double M[]); /* largest entry of |M'JM - J|; 2n columns q then p */
+ODE_API double ode_volume_defect(int size, const double M[]); /* |det M - 1|; NaN without memory */
 /* `steps` steps h and as many of -h: largest |y - y0|. NaN and a status on failure. */
 ODE_API double ode_reversibility(ode_solver *s, double h, int64_t steps);
 /* Lyapunov spectrum: `size` exponents (1 / time), the largest first once n is large, by QR of the tangent map. */
 ODE_API int ode_lyapunov(ode_solver *s, double h, int64_t n, int qr_every, double exponents[]);
 /* Poincare section: crossings of g = 0 by rising g over at most max_steps steps, each located by a partial step of the
  * method to the resolution of t. states: [max, size]; times and states may be NULL. The solver moves on. */
-ODE_API int ode_section(ode_solver *s, double h, int64_t max_steps, double (*g)(void *, double, const double *),
-                        void *user, int max, double times[], double states[], int *count);
+ODE_API int ode_section(ode_solver *s, double h, int64_t max_steps,
+                        double (*g)(void *, double, const double *), void *user, int max, double times[],
+                        double states[], int *count);
 /* Mean advance per step, in turns (negative clockwise), of the angle of (q_i, p_i) about (q0, p0). The solver moves on. */
 ODE_API int ode_rotation(ode_solver *s, double h, int64_t n, int i, double q0, double p0, double *turns);
 

@@ -34,21 +34,24 @@ enum { ODE_Q = 1, ODE_P = 2, ODE_ALL = 3 };
 typedef struct ode_space ode_space;
 typedef void ode_map(ode_space *s, const void *ctx);
 typedef struct {
-    void (*set)(ode_space *, int part, int dst, int src);            /* dst = src; src < 0: 0 */
+    void (*set)(ode_space *, int part, int dst, int src);             /* dst = src; src < 0: 0 */
     void (*add)(ode_space *, int part, int dst, ode_num c, int src);  /* dst += c src */
     void (*addh)(ode_space *, int part, int dst, ode_num c, int src); /* dst += c h src */
-    void (*eval)(ode_space *, int part, int dst, int src, ode_num c); /* dst = f(t + c h, src), rows of part */
-    void (*rotate)(ode_space *, int dst, int src);                    /* dst = J src: (q, p) -> (p, -q) */
-    void (*pick)(ode_space *, int i, int dst, int src);               /* dst[i] = src[i] */
-    void (*mix)(ode_space *, int a, int b, ode_num c); /* a - b turns by 2 omega c h in each (q, p) plane; a + b stays */
+    void (*eval)(ode_space *, int part, int dst, int src,
+                 ode_num c);                            /* dst = f(t + c h, src), rows of part */
+    void (*rotate)(ode_space *, int dst, int src);      /* dst = J src: (q, p) -> (p, -q) */
+    void (*pick)(ode_space *, int i, int dst, int src); /* dst[i] = src[i] */
+    void (*mix)(ode_space *, int a, int b,
+                ode_num c); /* a - b turns by 2 omega c h in each (q, p) plane; a + b stays */
     /* numbers computed from states, in registers of their own */
-    void (*dot)(ode_space *, int r, int x, int y);         /* r = x . y */
-    void (*entry)(ode_space *, int r, int x, int i);       /* r = x[i] */
-    void (*energy)(ode_space *, int r, int x, ode_num c);  /* r = H(t + c h, x) */
-    void (*plus)(ode_space *, int r, double c, int a);     /* r += c a */
-    void (*quotient)(ode_space *, int r, int a, int b, double small, int alt); /* |b| > small ? a/b : alt (alt < 0: 0) */
-    void (*put)(ode_space *, int dst, int i, int r); /* dst[i] = r */
-    void (*addr)(ode_space *, int part, int dst, int r, int src);              /* dst += r src */
+    void (*dot)(ode_space *, int r, int x, int y);        /* r = x . y */
+    void (*entry)(ode_space *, int r, int x, int i);      /* r = x[i] */
+    void (*energy)(ode_space *, int r, int x, ode_num c); /* r = H(t + c h, x) */
+    void (*plus)(ode_space *, int r, double c, int a);    /* r += c a */
+    void (*quotient)(ode_space *, int r, int a, int b, double small,
+                     int alt);                                    /* |b| > small ? a/b : alt (alt < 0: 0) */
+    void (*put)(ode_space *, int dst, int i, int r);              /* dst[i] = r */
+    void (*addr)(ode_space *, int part, int dst, int r, int src); /* dst += r src */
     /* Solve y = G(y): map computes the slots g[] from the slots y[]; on return y[] solves. */
     void (*solve)(ode_space *, int n, const int y[], const int g[], ode_map *map, const void *ctx);
 } ode_ops;
@@ -56,7 +59,7 @@ typedef struct {
 struct ode_space {
     const ode_ops *ops;
     int size, half; /* length of a state; half = size / 2 when canonical, else 0 */
-    int fresh;      /* 1: slot 0 was set from outside, nothing kept means anything; 2: registers do, slots do not */
+    int fresh; /* 1: slot 0 was set from outside, nothing kept means anything; 2: registers do, slots do not */
     ode_num hs, tc; /* a composition's sub-step: h is hs times the step, t begins tc steps later */
     int slot0;      /* slots of the driver running begin here, but slot 0 stays the solution */
     double omega;   /* extended phase space: coupling of the copies, 1 / time; 0 = not given */

@@ -7,20 +7,24 @@
 
 #include "space.h"
 
-static ode_num two_sum(double a, double b) {
+static ode_num two_sum(double a, double b)
+{
     double s = a + b, t = s - a;
     return (ode_num){s, (a - (s - t)) + (b - t)};
 }
-static ode_num num_add(ode_num a, ode_num b) {
+static ode_num num_add(ode_num a, ode_num b)
+{
     ode_num s = two_sum(a.hi, b.hi), t = two_sum(a.lo, b.lo);
     s = two_sum(s.hi, s.lo + t.hi);
     return two_sum(s.hi, s.lo + t.lo);
 }
-static ode_num num_mul(ode_num a, ode_num b) {
+static ode_num num_mul(ode_num a, ode_num b)
+{
     double p = a.hi * b.hi;
     return two_sum(p, fma(a.hi, b.hi, -p) + (a.hi * b.lo + a.lo * b.hi));
 }
-static ode_num num_div(ode_num a, ode_num b) {
+static ode_num num_div(ode_num a, ode_num b)
+{
     double q = a.hi / b.hi;
     ode_num r = num_add(a, num_mul((ode_num){-q, 0}, b));
     double q2 = r.hi / b.hi;
@@ -29,88 +33,117 @@ static ode_num num_div(ode_num a, ode_num b) {
 }
 
 /* One unsigned decimal: digits, point, exponent. Returns the end, or NULL. */
-static const char *decimal(const char *s, ode_num *out) {
+static const char *decimal(const char *s, ode_num *out)
+{
     ode_num v = {0, 0}, ten = {10, 0}, scale = {1, 0};
     int digits = 0, shift = 0, point = 0;
     for (;; s++) {
-        if (*s == '.' && !point) point = 1;
+        if (*s == '.' && !point)
+            point = 1;
         else if (*s >= '0' && *s <= '9') {
             v = num_add(num_mul(v, ten), (ode_num){*s - '0', 0});
             digits++;
             shift -= point;
-        } else break;
+        } else
+            break;
     }
-    if (!digits) return NULL;
+    if (!digits)
+        return NULL;
     if (*s == 'e' || *s == 'E') {
         char *end;
         long e = strtol(s + 1, &end, 10);
-        if (end == s + 1 || e > 300 || e < -300) return NULL;
+        if (end == s + 1 || e > 300 || e < -300)
+            return NULL;
         shift += (int)e;
         s = end;
     }
-    for (int k = abs(shift); k > 0; k--) scale = num_mul(scale, ten);
+    for (int k = abs(shift); k > 0; k--)
+        scale = num_mul(scale, ten);
     *out = shift < 0 ? num_div(v, scale) : num_mul(v, scale);
     return s;
 }
 
 /* Number of values in text (written to out when not NULL and below max); -1 if the text is not numbers. */
-int ode_num_parse(const char *text, ode_num out[], int max) {
+int ode_num_parse(const char *text, ode_num out[], int max)
+{
     int n = 0;
     for (const char *s = text;;) {
-        while (*s && strchr(" \t\n|;,", *s)) s++;
-        if (!*s) return n;
+        while (*s && strchr(" \t\n|;,", *s))
+            s++;
+        if (!*s)
+            return n;
         int minus = *s == '-';
-        if (*s == '-' || *s == '+') s++;
+        if (*s == '-' || *s == '+')
+            s++;
         ode_num v, d;
-        if (!(s = decimal(s, &v))) return -1;
+        if (!(s = decimal(s, &v)))
+            return -1;
         if (*s == '/') {
-            if (!(s = decimal(s + 1, &d)) || d.hi == 0) return -1;
+            if (!(s = decimal(s + 1, &d)) || d.hi == 0)
+                return -1;
             v = num_div(v, d);
         }
-        if (*s && !strchr(" \t\n|;,", *s)) return -1;
-        if (minus) v = (ode_num){-v.hi, -v.lo};
-        if (out && n < max) out[n] = v;
+        if (*s && !strchr(" \t\n|;,", *s))
+            return -1;
+        if (minus)
+            v = (ode_num){-v.hi, -v.lo};
+        if (out && n < max)
+            out[n] = v;
         n++;
     }
 }
 
-static int read_text(const char *text, ode_num **out, int *n) {
+static int read_text(const char *text, ode_num **out, int *n)
+{
     *n = 0;
-    if (!text) return 1;
+    if (!text)
+        return 1;
     int count = ode_num_parse(text, NULL, 0);
-    if (count < 0) return 0;
-    if (!(*out = malloc(sizeof **out * (size_t)(count ? count : 1)))) return 0;
+    if (count < 0)
+        return 0;
+    if (!(*out = malloc(sizeof **out * (size_t)(count ? count : 1))))
+        return 0;
     *n = ode_num_parse(text, *out, count);
     return 1;
 }
 
 /* The collocation polynomial of the last step through its stages, continued to theta = 1 + c_i: minus its value at 1.
  * Only a first guess, so doubles do. */
-static int make_guess(ode_plan *p) {
+static int make_guess(ode_plan *p)
+{
     int s = p->stages;
     double c[16], v[16 * 16], w[16];
     int pivot[16];
     for (int i = 0; i < s; i++) {
         c[i] = 0;
-        for (int j = 0; j < s; j++) c[i] += p->a[i * s + j].hi;
+        for (int j = 0; j < s; j++)
+            c[i] += p->a[i * s + j].hi;
     }
-    if (!(p->guess = malloc(sizeof(double) * (size_t)(s * s)))) return 0;
+    if (!(p->guess = malloc(sizeof(double) * (size_t)(s * s))))
+        return 0;
     for (int i = 0; i < s; i++) { /* weights w: sum_j w_j c_j^k = ((1 + c_i)^(k+1) - 1) / (k + 1) */
         for (int k = 0; k < s; k++) {
-            for (int j = 0; j < s; j++) v[k * s + j] = k ? v[(k - 1) * s + j] * c[j] : 1;
+            for (int j = 0; j < s; j++)
+                v[k * s + j] = k ? v[(k - 1) * s + j] * c[j] : 1;
             w[k] = (pow(1 + c[i], k + 1) - 1) / (k + 1);
         }
-        if (ode_factor(s, v, pivot)) ode_back(s, v, pivot, w);
-        else for (int j = 0; j < s; j++) w[j] = j == s - 1 ? c[i] : 0;
-        for (int j = 0; j < s; j++) p->guess[i * s + j] = w[j] - p->b[j].hi;
+        if (ode_factor(s, v, pivot))
+            ode_back(s, v, pivot, w);
+        else
+            for (int j = 0; j < s; j++)
+                w[j] = j == s - 1 ? c[i] : 0;
+        for (int j = 0; j < s; j++)
+            p->guess[i * s + j] = w[j] - p->b[j].hi;
     }
     return 1;
 }
 
-ode_plan *ode_plan_new(const ode_method *row, const char **why) {
+ode_plan *ode_plan_new(const ode_method *row, const char **why)
+{
     *why = "out of memory";
     ode_plan *p = calloc(1, sizeof *p);
-    if (!p) return NULL;
+    if (!p)
+        return NULL;
     p->row = row;
     p->stages = row->stages;
     int s = row->stages;
@@ -125,28 +158,38 @@ ode_plan *ode_plan_new(const ode_method *row, const char **why) {
     int good = s >= 1;
     if (d == &ode_rk_driver) {
         int x = row->extras;
-        good = good && p->na == s * (s - 1) / 2 && p->nb == s && (!p->ne || p->ne == s) && (!p->ne2 || p->ne2 == s) &&
-               p->nextra == x * s + x * (x - 1) / 2 && (!p->ndense || p->ndense == (s + x) * row->degree) &&
+        good = good && p->na == s * (s - 1) / 2 && p->nb == s && (!p->ne || p->ne == s) &&
+               (!p->ne2 || p->ne2 == s) && p->nextra == x * s + x * (x - 1) / 2 &&
+               (!p->ndense || p->ndense == (s + x) * row->degree) &&
                (!(row->flags & ODE_ADAPTIVE) || (p->ne && row->error_order > 0));
-    } else if (d == &ode_split_driver) good = p->na > 0 && p->na == p->nb;
-    else if (d == &ode_collocation_driver) good = good && s <= 16 && p->na == s * s && p->nb == s && (!p->na2 || p->na2 == s * s);
-    else if (d == &ode_avf_driver) good = good && p->na == s && p->nb == s;
-    else if (d == &ode_compose_driver) good = p->na > 0 && row->base != NULL;
+    } else if (d == &ode_split_driver)
+        good = p->na > 0 && p->na == p->nb;
+    else if (d == &ode_collocation_driver)
+        good = good && s <= 16 && p->na == s * s && p->nb == s && (!p->na2 || p->na2 == s * s);
+    else if (d == &ode_avf_driver)
+        good = good && p->na == s && p->nb == s;
+    else if (d == &ode_compose_driver)
+        good = p->na > 0 && row->base != NULL;
     if (!good) {
         *why = "the row has too few or too many coefficients for its family and stages";
         goto fail;
     }
-    if (d == &ode_collocation_driver && !make_guess(p)) goto fail;
-    if (row->base && !(p->base = ode_plan_new(row->base, why))) goto fail;
+    if (d == &ode_collocation_driver && !make_guess(p))
+        goto fail;
+    if (row->base && !(p->base = ode_plan_new(row->base, why)))
+        goto fail;
     return p;
 fail:
     ode_plan_free(p);
     return NULL;
 }
 
-void ode_plan_free(ode_plan *p) {
-    if (!p) return;
+void ode_plan_free(ode_plan *p)
+{
+    if (!p)
+        return;
     ode_plan_free(p->base);
-    free(p->a), free(p->a2), free(p->b), free(p->e), free(p->e2), free(p->extra), free(p->dense), free(p->guess);
+    free(p->a), free(p->a2), free(p->b), free(p->e), free(p->e2), free(p->extra), free(p->dense),
+        free(p->guess);
     free(p);
 }

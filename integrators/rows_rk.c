@@ -4,51 +4,89 @@
 #include "rows.h"
 
 ODE_HIDDEN const ode_method ode_rows_rk[] = {
-    {.name = "euler", .driver = &ode_rk_driver, .order = 1, .order_general = 1, .stages = 1,
-    
+    {.name = "euler",
+     .driver = &ode_rk_driver,
+     .order = 1,
+     .order_general = 1,
+     .stages = 1,
+
      .b = "1",
      .source = "Euler (1768)"},
-    {.name = "midpoint2", .driver = &ode_rk_driver, .order = 2, .order_general = 2, .stages = 2,
-    
+    {.name = "midpoint2",
+     .driver = &ode_rk_driver,
+     .order = 2,
+     .order_general = 2,
+     .stages = 2,
+
      .a = "1/2",
      .b = "0 1",
      .source = "Runge (1895), Math. Ann. 46, 167-178"},
-    {.name = "heun2", .driver = &ode_rk_driver, .order = 2, .order_general = 2, .stages = 2,
-    
+    {.name = "heun2",
+     .driver = &ode_rk_driver,
+     .order = 2,
+     .order_general = 2,
+     .stages = 2,
+
      .a = "1",
      .b = "1/2 1/2",
      .source = "Heun (1900), Z. Math. Phys. 45, 23-38"},
-    {.name = "ralston3", .driver = &ode_rk_driver, .order = 3, .order_general = 3, .stages = 3,
-    
+    {.name = "ralston3",
+     .driver = &ode_rk_driver,
+     .order = 3,
+     .order_general = 3,
+     .stages = 3,
+
      .a = "1/2 | 0 3/4",
      .b = "2/9 1/3 4/9",
      .source = "Ralston (1962), Math. Comp. 16, 431-437"},
-    {.name = "bosh3", .driver = &ode_rk_driver, .order = 3, .order_general = 3, .stages = 4,
+    {.name = "bosh3",
+     .driver = &ode_rk_driver,
+     .order = 3,
+     .order_general = 3,
+     .stages = 4,
      .flags = ODE_ADAPTIVE,
      .a = "1/2 | 0 3/4 | 2/9 1/3 4/9",
      .b = "2/9 1/3 4/9 0",
      .e = "-5/72 1/12 1/9 -1/8",
-     .dense = "1 -4/3 5/9 | 0 1 -2/3 | 0 4/3 -8/9 | 0 -1 1", .degree = 3, .error_order = 3,
+     .dense = "1 -4/3 5/9 | 0 1 -2/3 | 0 4/3 -8/9 | 0 -1 1",
+     .degree = 3,
+     .error_order = 3,
      .source = "Bogacki and Shampine (1989), Appl. Math. Lett. 2, 321-325; dense output: cubic Hermite"},
-    {.name = "rk4", .driver = &ode_rk_driver, .order = 4, .order_general = 4, .stages = 4,
-    
+    {.name = "rk4",
+     .driver = &ode_rk_driver,
+     .order = 4,
+     .order_general = 4,
+     .stages = 4,
+
      .a = "1/2 | 0 1/2 | 0 0 1",
      .b = "1/6 1/3 1/3 1/6",
      .source = "Kutta (1901), Z. Math. Phys. 46, 435-453"},
-    {.name = "kutta38", .driver = &ode_rk_driver, .order = 4, .order_general = 4, .stages = 4,
-    
+    {.name = "kutta38",
+     .driver = &ode_rk_driver,
+     .order = 4,
+     .order_general = 4,
+     .stages = 4,
+
      .a = "1/3 | -1/3 1 | 1 -1 1",
      .b = "1/8 3/8 3/8 1/8",
      .source = "Kutta (1901), Z. Math. Phys. 46, 435-453: the three-eighths rule"},
-    {.name = "ralston4", .driver = &ode_rk_driver, .order = 4, .order_general = 4, .stages = 4,
-    
+    {.name = "ralston4",
+     .driver = &ode_rk_driver,
+     .order = 4,
+     .order_general = 4,
+     .stages = 4,
+
      .a = "2/5 | 0.296977609247753600070605467722912563 0.158759644971035831852674469389973143 | "
           "0.218100388225920467596160540119750403 -3.05096514869293080535358267827408598 "
           "3.83286476046701033775742213815433557",
      .b = "0.174760282262690371254867642411451782 -0.551480662878732940545761146481524617 "
           "1.20553559939652353502777720061417938 0.171184781219519034263116303455893456",
      .source = "Ralston (1962), Math. Comp. 16, 431-437: least truncation-error bound"},
-    {.name = "dopri5", .driver = &ode_rk_driver, .order = 5, .order_general = 5, .stages = 7,
+    {.name = "dopri5",
+     .driver = &ode_rk_driver,
+     .order = 5,
+     .order_general = 5,
+     .stages = 7,
      .flags = ODE_ADAPTIVE,
      .a = "1/5 | 3/40 9/40 | 44/45 -56/15 32/9 | 19372/6561 -25360/2187 64448/6561 -212/729 | "
           "9017/3168 -355/33 46732/5247 49/176 -5103/18656 | 35/384 0 500/1113 125/192 -2187/6784 "
@@ -60,9 +98,16 @@ ODE_HIDDEN const ode_method ode_rows_rk[] = {
               "87487479700/32700410799 | 0 -1754552775/470086768 14199869525/1410260304 "
               "-10690763975/1880347072 | 0 127303824393/49829197408 -318862633887/49829197408 "
               "701980252875/199316789632 | 0 -282668133/205662961 2019193451/616988883 "
-              "-1453857185/822651844 | 0 40617522/29380423 -110615467/29380423 69997945/29380423", .degree = 4, .error_order = 5,
-     .source = "Dormand and Prince (1980), J. Comput. Appl. Math. 6, 19-26; dense output of order 4: Shampine (1986)"},
-    {.name = "tsit5", .driver = &ode_rk_driver, .order = 5, .order_general = 5, .stages = 7,
+              "-1453857185/822651844 | 0 40617522/29380423 -110615467/29380423 69997945/29380423",
+     .degree = 4,
+     .error_order = 5,
+     .source = "Dormand and Prince (1980), J. Comput. Appl. Math. 6, 19-26; dense output of order 4: "
+               "Shampine (1986)"},
+    {.name = "tsit5",
+     .driver = &ode_rk_driver,
+     .order = 5,
+     .order_general = 5,
+     .stages = 7,
      .flags = ODE_ADAPTIVE,
      .a = "161/1000 | -0.00848065549235698854442687425023077468 "
           "0.335480655492356988544426874250230775 | 2.89715305710549343213043259419293876 "
@@ -88,9 +133,15 @@ ODE_HIDDEN const ode_method ode_rows_rk[] = {
               "0 37.5093134165110391949690396533451963 -88.1789048947664011014276693541209817 "
               "47.37952196281928122 | 0 -27.8965262891972878059482631445986439 "
               "65.0918946747936715262902192871655366 -34.87065786149660974 | "
-              "0 1.5 -4 2.5", .degree = 4, .error_order = 5,
+              "0 1.5 -4 2.5",
+     .degree = 4,
+     .error_order = 5,
      .source = "Tsitouras (2011), Comput. Math. Appl. 62, 770-775; dense output of order 4 ibid."},
-    {.name = "dop853", .driver = &ode_rk_driver, .order = 8, .order_general = 8, .stages = 13,
+    {.name = "dop853",
+     .driver = &ode_rk_driver,
+     .order = 8,
+     .order_general = 8,
+     .stages = 13,
      .flags = ODE_ADAPTIVE,
      .a = "0.0526001519587677318785587544488 | 0.0197250569845378994544595329183 "
           "0.0591751709536136983633785987549 | 0.0295875854768068491816892993775 0 "
@@ -180,7 +231,11 @@ ODE_HIDDEN const ode_method ode_rows_rk[] = {
               "-201.8521905335234785138543623 39.177261675615439165231486172 | "
               "0 -4.4360363875948939664310572 56.68120539776666101336314297 "
               "-261.77342902691705526968949713 520.97422366889932917923504691 "
-              "-461.17279991013966677069888831 149.72683625798562581422125276", .degree = 7, .extras = 3, .error_order = 8,
-     .source = "Hairer, Norsett and Wanner (1993), Solving Ordinary Differential Equations I, II.5 and II.6; numbers as distributed in dop853.f"},
+              "-461.17279991013966677069888831 149.72683625798562581422125276",
+     .degree = 7,
+     .extras = 3,
+     .error_order = 8,
+     .source = "Hairer, Norsett and Wanner (1993), Solving Ordinary Differential Equations I, II.5 and II.6; "
+               "numbers as distributed in dop853.f"},
 };
 ODE_HIDDEN const int ode_rows_rk_count = sizeof ode_rows_rk / sizeof *ode_rows_rk;

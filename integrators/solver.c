@@ -12,33 +12,41 @@
 /* What ode_new returns when there is no memory at all: constant, so that a caller never meets NULL. */
 static const ode_solver no_memory = {.status = ODE_EMEMORY, .message = "ode_new: out of memory"};
 
-int ode_fail(ode_solver *s, int status, const char *format, ...) {
-    if (s->status) return s->status;
+int ode_fail(ode_solver *s, int status, const char *format, ...)
+{
+    if (s->status)
+        return s->status;
     s->status = status;
     va_list list;
     va_start(list, format);
     int n = vsnprintf(s->message, sizeof s->message, format, list);
     va_end(list);
-    if (!s->started || n < 0 || n >= (int)sizeof s->message) return status;
+    if (!s->started || n < 0 || n >= (int)sizeof s->message)
+        return status;
     size_t k = (size_t)n;
     k += (size_t)snprintf(s->message + k, sizeof s->message - k, " (at t = %.17g, y =", s->space.t);
     for (int i = 0; i < s->field.size && i < 6 && k < sizeof s->message; i++)
         k += (size_t)snprintf(s->message + k, sizeof s->message - k, " %.9g", s->space.x[i]);
-    if (k < sizeof s->message) snprintf(s->message + k, sizeof s->message - k, s->field.size > 6 ? " ...)" : ")");
+    if (k < sizeof s->message)
+        snprintf(s->message + k, sizeof s->message - k, s->field.size > 6 ? " ...)" : ")");
     return status;
 }
-int ode_check(ode_solver *s) {
+int ode_check(ode_solver *s)
+{
     ode_real *r = &s->space;
-    if (!r->failed) return s->status;
+    if (!r->failed)
+        return s->status;
     int status = r->failed;
     r->failed = 0;
     r->base.fresh = 1;
     return ode_fail(s, status, "%s: %s at t = %.17g", s->method->name, r->failed_what, r->failed_t);
 }
 
-ode_solver *ode_new(const ode_method *m, const ode_field *f) {
+ode_solver *ode_new(const ode_method *m, const ode_field *f)
+{
     ode_solver *s = calloc(1, sizeof *s);
-    if (!s) return (ode_solver *)(uintptr_t)&no_memory;
+    if (!s)
+        return (ode_solver *)(uintptr_t)&no_memory;
     if (!m || !f) {
         ode_fail(s, ODE_EINPUT, "ode_new: %s is NULL%s", m ? "field" : "method", m ? "" : " (no such name?)");
         return s;
@@ -46,8 +54,10 @@ ode_solver *ode_new(const ode_method *m, const ode_field *f) {
     s->method = m;
     s->field = *f;
     const char *why = ode_method_refuses(m, f);
-    if (why) return ode_fail(s, m->driver ? ODE_EFIELD : ODE_EMETHOD, "ode_new: %s: %s", m->name, why), s;
-    if (!(s->plan = ode_plan_new(m, &why))) return ode_fail(s, ODE_EMETHOD, "ode_new: %s: %s", m->name, why), s;
+    if (why)
+        return ode_fail(s, m->driver ? ODE_EFIELD : ODE_EMETHOD, "ode_new: %s: %s", m->name, why), s;
+    if (!(s->plan = ode_plan_new(m, &why)))
+        return ode_fail(s, ODE_EMETHOD, "ode_new: %s: %s", m->name, why), s;
     if (ode_real_new(&s->space, s->plan, &s->field) ||
         !(s->saved = calloc(ODE_SAVED * (size_t)f->size, sizeof(double)))) {
         ode_fail(s, ODE_EMEMORY, "ode_new: out of memory");
@@ -56,8 +66,10 @@ ode_solver *ode_new(const ode_method *m, const ode_field *f) {
     s->last_y = s->saved + (size_t)f->size;
     return s;
 }
-void ode_free(ode_solver *s) {
-    if (!s || s == &no_memory) return;
+void ode_free(ode_solver *s)
+{
+    if (!s || s == &no_memory)
+        return;
     ode_plan_free(s->plan);
     ode_real_free(&s->space);
     free(s->saved);
@@ -65,8 +77,10 @@ void ode_free(ode_solver *s) {
 }
 int ode_status(const ode_solver *s) { return s->status; }
 const char *ode_message(const ode_solver *s) { return s->message; }
-void ode_clear(ode_solver *s) {
-    if (s == &no_memory || !s->saved) return; /* a solver that was never built has nothing to go on with */
+void ode_clear(ode_solver *s)
+{
+    if (s == &no_memory || !s->saved)
+        return; /* a solver that was never built has nothing to go on with */
     s->status = 0;
     s->message[0] = 0;
     s->space.failed = 0;
@@ -75,12 +89,16 @@ double ode_t(const ode_solver *s) { return s->space.t; }
 const double *ode_y(const ode_solver *s) { return s->space.x; }
 ode_counts ode_counters(const ode_solver *s) { return s->space.counts; }
 
-int ode_start(ode_solver *s, double t, const double y[]) {
-    if (s->status) return s->status;
+int ode_start(ode_solver *s, double t, const double y[])
+{
+    if (s->status)
+        return s->status;
     int n = s->field.size;
-    if (!y || !isfinite(t)) return ode_fail(s, ODE_EINPUT, "ode_start: %s", y ? "t is not finite" : "y is NULL");
+    if (!y || !isfinite(t))
+        return ode_fail(s, ODE_EINPUT, "ode_start: %s", y ? "t is not finite" : "y is NULL");
     for (int i = 0; i < n; i++)
-        if (!isfinite(y[i])) return ode_fail(s, ODE_EINPUT, "ode_start: y[%d] = %g is not finite", i, y[i]);
+        if (!isfinite(y[i]))
+            return ode_fail(s, ODE_EINPUT, "ode_start: y[%d] = %g is not finite", i, y[i]);
     ode_real *r = &s->space;
     memcpy(r->x, y, sizeof *y * (size_t)n);
     memset(r->carry, 0, sizeof *y * (size_t)n);
@@ -94,27 +112,38 @@ int ode_start(ode_solver *s, double t, const double y[]) {
     return ODE_OK;
 }
 
-int ode_coupling(ode_solver *s, double omega) {
-    if (s->status) return s->status;
-    if (!(omega > 0) || !isfinite(omega)) return ode_fail(s, ODE_EINPUT, "ode_coupling: omega = %g, needed > 0", omega);
+int ode_coupling(ode_solver *s, double omega)
+{
+    if (s->status)
+        return s->status;
+    if (!(omega > 0) || !isfinite(omega))
+        return ode_fail(s, ODE_EINPUT, "ode_coupling: omega = %g, needed > 0", omega);
     s->space.base.omega = omega;
     s->space.base.fresh = 1;
     return ODE_OK;
 }
-int ode_step(ode_solver *s, double h) {
-    if (s->status) return s->status;
-    if (!s->started) return ode_fail(s, ODE_EINPUT, "ode_step: call ode_start first");
-    if (!isfinite(h) || h == 0) return ode_fail(s, ODE_EINPUT, "ode_step: h = %g, needed a finite step other than 0", h);
+int ode_step(ode_solver *s, double h)
+{
+    if (s->status)
+        return s->status;
+    if (!s->started)
+        return ode_fail(s, ODE_EINPUT, "ode_step: call ode_start first");
+    if (!isfinite(h) || h == 0)
+        return ode_fail(s, ODE_EINPUT, "ode_step: h = %g, needed a finite step other than 0", h);
     ode_real *r = &s->space;
     if ((s->method->needs & ODE_OMEGA) && r->base.omega == 0)
-        return ode_fail(s, ODE_EINPUT, "ode_step: %s needs ode_coupling(solver, omega); there is no safe default", s->method->name);
+        return ode_fail(s, ODE_EINPUT,
+                        "ode_step: %s needs ode_coupling(solver, omega); there is no safe default",
+                        s->method->name);
     size_t bytes = sizeof(double) * (size_t)s->field.size;
     double t = r->t, t_carry = r->t_carry, bad = 0;
     memcpy(s->saved, r->x, bytes);
     s->dense_ready = 0;
     ode_real_step(r, s->plan, h);
-    for (int i = 0; i < s->field.size; i++) bad += r->x[i] * 0.0;
-    if (bad != 0 && !r->failed) r->failed = ODE_EVALUE, r->failed_t = t, r->failed_what = "the state became NaN or infinite";
+    for (int i = 0; i < s->field.size; i++)
+        bad += r->x[i] * 0.0;
+    if (bad != 0 && !r->failed)
+        r->failed = ODE_EVALUE, r->failed_t = t, r->failed_what = "the state became NaN or infinite";
     if (r->failed) {
         memcpy(r->x, s->saved, bytes);
         memset(r->carry, 0, bytes);
@@ -126,40 +155,54 @@ int ode_step(ode_solver *s, double h) {
     return ODE_OK;
 }
 
-int ode_observe(ode_solver *s, ode_options *o, double t, const double *y) {
+int ode_observe(ode_solver *s, ode_options *o, double t, const double *y)
+{
     int stop = o->observer ? o->observer(o->user, t, y) : 0;
-    if (stop < 0) ode_fail(s, ODE_EUSER, "the observer asked to stop: %d", stop);
+    if (stop < 0)
+        ode_fail(s, ODE_EUSER, "the observer asked to stop: %d", stop);
     return stop;
 }
-static void apply(ode_solver *s, const ode_options *o) {
+static void apply(ode_solver *s, const ode_options *o)
+{
     s->space.compensate = !o->plain_sums;
     s->space.schedule = o->schedule;
     s->space.solve_tol = o->solve_tol;
 }
-static int unsolved(ode_solver *s, const ode_options *o, int64_t before) {
-    if (!o->stop_unconverged || s->space.counts.unconverged == before) return 0;
-    return ode_fail(s, ODE_ESOLVE, "%s: the implicit equations did not converge; use a smaller step", s->method->name);
+static int unsolved(ode_solver *s, const ode_options *o, int64_t before)
+{
+    if (!o->stop_unconverged || s->space.counts.unconverged == before)
+        return 0;
+    return ode_fail(s, ODE_ESOLVE, "%s: the implicit equations did not converge; use a smaller step",
+                    s->method->name);
 }
 
-int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt) {
+int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt)
+{
     ode_options none = {0}, *o = opt ? opt : &none;
-    if (s->status) return s->status;
-    if (!s->started) return ode_fail(s, ODE_EINPUT, "ode_run: call ode_start first");
-    if (n < 0) return ode_fail(s, ODE_EINPUT, "ode_run: %lld steps", (long long)n);
+    if (s->status)
+        return s->status;
+    if (!s->started)
+        return ode_fail(s, ODE_EINPUT, "ode_run: call ode_start first");
+    if (n < 0)
+        return ode_fail(s, ODE_EINPUT, "ode_run: %lld steps", (long long)n);
     apply(s, o);
     o->written = 0;
     int64_t bad = s->space.counts.unconverged;
-    if (o->every > 0 && ode_observe(s, o, s->space.t, s->space.x)) return s->status;
+    if (o->every > 0 && ode_observe(s, o, s->space.t, s->space.x))
+        return s->status;
     for (int64_t k = 1; k <= n; k++) {
-        if (ode_step(s, h) || unsolved(s, o, bad)) return s->status;
-        if (o->every > 0 && k % o->every == 0 && ode_observe(s, o, s->space.t, s->space.x)) return s->status;
+        if (ode_step(s, h) || unsolved(s, o, bad))
+            return s->status;
+        if (o->every > 0 && k % o->every == 0 && ode_observe(s, o, s->space.t, s->space.x))
+            return s->status;
     }
     return s->status;
 }
 
 /* A fixed step: whole steps on the grid t0 + k h, and where a time asked for (or the end) lies inside one, a partial
  * step of the same method from the grid point - taken aside, so that asking for output never changes the solution. */
-int ode_partial(ode_solver *s, double h, double *y) {
+int ode_partial(ode_solver *s, double h, double *y)
+{
     size_t bytes = sizeof(double) * (size_t)s->field.size;
     ode_real *r = &s->space;
     double *keep = s->saved + 2 * (size_t)s->field.size, t = r->t, t_carry = r->t_carry;
@@ -167,7 +210,8 @@ int ode_partial(ode_solver *s, double h, double *y) {
     memcpy(keep + s->field.size, r->carry, bytes);
     r->base.fresh = 1;
     int status = ode_step(s, h);
-    if (!status) memcpy(y, r->x, bytes), r->counts.steps--;
+    if (!status)
+        memcpy(y, r->x, bytes), r->counts.steps--;
     memcpy(r->x, keep, bytes);
     memcpy(r->carry, keep + s->field.size, bytes);
     r->t = t;
@@ -175,74 +219,103 @@ int ode_partial(ode_solver *s, double h, double *y) {
     r->base.fresh = 1;
     return status;
 }
-static int fixed(ode_solver *s, double t_end, ode_options *o) {
+static int fixed(ode_solver *s, double t_end, ode_options *o)
+{
     double t0 = s->space.t, h = copysign(o->h, t_end - t0), span = t_end - t0, eps = 1e-12 * fabs(h);
     int64_t k = 0, bad = s->space.counts.unconverged;
     size_t n = (size_t)s->field.size;
-    if (!(fabs(o->h) > 0) || !isfinite(o->h)) return ode_fail(s, ODE_EINPUT, "ode_integrate: h = %g, needed a step", o->h);
-    if (t0 + h == t0) return ode_fail(s, ODE_ESTUCK, "ode_integrate: h = %g is below the resolution of t", h);
-    if (fabs(span / h) > 9e18) return ode_fail(s, ODE_EINPUT, "ode_integrate: %g steps", fabs(span / h));
+    if (!(fabs(o->h) > 0) || !isfinite(o->h))
+        return ode_fail(s, ODE_EINPUT, "ode_integrate: h = %g, needed a step", o->h);
+    if (t0 + h == t0)
+        return ode_fail(s, ODE_ESTUCK, "ode_integrate: h = %g is below the resolution of t", h);
+    if (fabs(span / h) > 9e18)
+        return ode_fail(s, ODE_EINPUT, "ode_integrate: %g steps", fabs(span / h));
     int64_t whole = (int64_t)floor(span / h + 1e-9);
-    if (o->every > 0 && ode_observe(s, o, t0, s->space.x)) return s->status;
+    if (o->every > 0 && ode_observe(s, o, t0, s->space.x))
+        return s->status;
     for (;;) {
         while (o->written < o->time_count) { /* times before the next grid point */
             double ahead = (o->times[o->written] - (t0 + (double)k * h)) * (h > 0 ? 1 : -1);
-            if (ahead >= fabs(h) - eps || (k == whole && ahead > fabs(span - (double)whole * h) + eps)) break;
+            if (ahead >= fabs(h) - eps || (k == whole && ahead > fabs(span - (double)whole * h) + eps))
+                break;
             double *row = o->out ? o->out + (size_t)o->written * n : s->saved + 4 * n;
-            if (ahead > eps ? ode_partial(s, copysign(ahead, h), row) : (memcpy(row, s->space.x, n * sizeof *row), 0))
+            if (ahead > eps ? ode_partial(s, copysign(ahead, h), row)
+                            : (memcpy(row, s->space.x, n * sizeof *row), 0))
                 return s->status;
             double t = o->times[o->written++];
-            if (ode_observe(s, o, t, row)) return s->status;
+            if (ode_observe(s, o, t, row))
+                return s->status;
         }
-        if (k == whole) break;
+        if (k == whole)
+            break;
         if (o->max_steps && k >= o->max_steps)
-            return ode_fail(s, ODE_ELIMIT, "ode_integrate: max_steps = %lld reached", (long long)o->max_steps);
-        if (ode_step(s, h) || unsolved(s, o, bad)) return s->status;
+            return ode_fail(s, ODE_ELIMIT, "ode_integrate: max_steps = %lld reached",
+                            (long long)o->max_steps);
+        if (ode_step(s, h) || unsolved(s, o, bad))
+            return s->status;
         k++;
-        if (o->every > 0 && k % o->every == 0 && ode_observe(s, o, s->space.t, s->space.x)) return s->status;
+        if (o->every > 0 && k % o->every == 0 && ode_observe(s, o, s->space.t, s->space.x))
+            return s->status;
     }
     double rest = span - (double)whole * h;
     if (fabs(rest) > eps) {
         s->space.base.fresh = 1;
-        if (ode_step(s, rest) || unsolved(s, o, bad)) return s->status;
+        if (ode_step(s, rest) || unsolved(s, o, bad))
+            return s->status;
     }
     s->space.t = t_end;
     s->space.t_carry = 0;
     return s->status;
 }
 
-int ode_integrate(ode_solver *s, double t_end, ode_options *opt) {
+int ode_integrate(ode_solver *s, double t_end, ode_options *opt)
+{
     ode_options none = {0}, *o = opt ? opt : &none;
-    if (s->status) return s->status;
-    if (!s->started) return ode_fail(s, ODE_EINPUT, "ode_integrate: call ode_start first");
-    if (!isfinite(t_end)) return ode_fail(s, ODE_EINPUT, "ode_integrate: t_end = %g", t_end);
-    if (o->time_count && !o->times) return ode_fail(s, ODE_EINPUT, "ode_integrate: time_count without times");
+    if (s->status)
+        return s->status;
+    if (!s->started)
+        return ode_fail(s, ODE_EINPUT, "ode_integrate: call ode_start first");
+    if (!isfinite(t_end))
+        return ode_fail(s, ODE_EINPUT, "ode_integrate: t_end = %g", t_end);
+    if (o->time_count && !o->times)
+        return ode_fail(s, ODE_EINPUT, "ode_integrate: time_count without times");
     double way = t_end >= s->space.t ? 1 : -1;
     for (int k = 0; k < o->time_count; k++)
-        if (!((o->times[k] - (k ? o->times[k - 1] : s->space.t)) * way >= 0) || (o->times[k] - t_end) * way > 0)
-            return ode_fail(s, ODE_EINPUT, "ode_integrate: times[%d] = %g is out of order or outside [%g, %g]", k,
+        if (!((o->times[k] - (k ? o->times[k - 1] : s->space.t)) * way >= 0) ||
+            (o->times[k] - t_end) * way > 0)
+            return ode_fail(s, ODE_EINPUT,
+                            "ode_integrate: times[%d] = %g is out of order or outside [%g, %g]", k,
                             o->times[k], s->space.t, t_end);
     apply(s, o);
     o->written = 0;
     int adaptive = o->rtol != 0 || o->atol != 0 || o->rtols || o->atols;
     if (adaptive && !(s->method->flags & ODE_ADAPTIVE))
-        return ode_fail(s, ODE_EINPUT, "ode_integrate: %s has no error estimate; give h, or use dopri5, tsit5 or dop853",
+        return ode_fail(s, ODE_EINPUT,
+                        "ode_integrate: %s has no error estimate; give h, or use dopri5, tsit5 or dop853",
                         s->method->name);
     if (t_end == s->space.t) {
         for (; o->written < o->time_count; o->written++)
-            if (o->out) memcpy(o->out + (size_t)(o->written * s->field.size), s->space.x, sizeof(double) * (size_t)s->field.size);
+            if (o->out)
+                memcpy(o->out + (size_t)(o->written * s->field.size), s->space.x,
+                       sizeof(double) * (size_t)s->field.size);
         return ODE_OK;
     }
     if (o->event_count && !adaptive)
-        return ode_fail(s, ODE_EINPUT, "ode_integrate: events need dense output; give a tolerance to dopri5, tsit5 or dop853");
+        return ode_fail(
+            s, ODE_EINPUT,
+            "ode_integrate: events need dense output; give a tolerance to dopri5, tsit5 or dop853");
     if (!adaptive && o->h == 0 && (s->method->flags & ODE_ADAPTIVE))
         return ode_fail(s, ODE_EINPUT, "ode_integrate: tolerance 0 and step 0; give rtol and atol, or h");
     return adaptive ? ode_adaptive(s, t_end, o) : fixed(s, t_end, o);
 }
-double ode_energy(ode_solver *s) {
+double ode_energy(ode_solver *s)
+{
     double H = NAN;
-    if (s->status) return NAN;
-    if (!s->field.energy) return ode_fail(s, ODE_EFIELD, "ode_energy: the field has no energy"), NAN;
-    if (s->field.energy(s->field.user, s->space.t, s->space.x, &H)) return NAN;
+    if (s->status)
+        return NAN;
+    if (!s->field.energy)
+        return ode_fail(s, ODE_EFIELD, "ode_energy: the field has no energy"), NAN;
+    if (s->field.energy(s->field.user, s->space.t, s->space.x, &H))
+        return NAN;
     return H;
 }

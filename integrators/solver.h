@@ -7,5 +7,6 @@
 #include "space.h"
 enum { ODE_SAVED = 7 };
 ODE_HIDDEN int ode_observe(ode_solver *s, ode_options *o, double t, const double *y); /* nonzero: stop */
-ODE_HIDDEN int ode_partial(ode_solver *s, double h, double *y); /* a step aside: the solver stays where it is */
+ODE_HIDDEN int ode_partial(ode_solver *s, double h,
+                           double *y); /* a step aside: the solver stays where it is */
 #endif

@@ -9,9 +9,11 @@
 #include <string.h>
 
 typedef __float128 wide;
-static wide wide_pow(wide x, int k) {
+static wide wide_pow(wide x, int k)
+{
     wide p = 1;
-    while (k-- > 0) p *= x;
+    while (k-- > 0)
+        p *= x;
     return p;
 }
 #undef isfinite
@@ -40,18 +42,21 @@ static wide wide_pow(wide x, int k) {
 #include "../integrators/space.c"
 
 /* Henon-Heiles: V = (q1^2 + q2^2)/2 + q1^2 q2 - q2^3/3, T = |p|^2/2 or a T(p) of degree four with mixed terms. */
-static int V_q(void *u, double t, const double y[], double g[]) {
+static int V_q(void *u, double t, const double y[], double g[])
+{
     (void)u, (void)t;
     g[0] = y[0] + 2 * y[0] * y[1];
     g[1] = y[1] + y[0] * y[0] - y[1] * y[1];
     return 0;
 }
-static int T_p(void *u, double t, const double y[], double g[]) {
+static int T_p(void *u, double t, const double y[], double g[])
+{
     (void)u, (void)t;
     g[0] = y[2], g[1] = y[3];
     return 0;
 }
-static int general_T_p(void *u, double t, const double y[], double g[]) {
+static int general_T_p(void *u, double t, const double y[], double g[])
+{
     (void)u, (void)t;
     double p = y[2], r = y[3]; /* T = (p^2 + r^2)/2 + p^4/4 + p^2 r/2 + p r^3/3 */
     g[0] = p + p * p * p + p * r + r * r * r / 3;
@@ -59,7 +64,8 @@ static int general_T_p(void *u, double t, const double y[], double g[]) {
     return 0;
 }
 /* Not separable: H = (1 + q1^2) p1^2/2 + p2^2/2 + q2 p1 p2/2 + V. */
-static int mixed(void *u, double t, const double y[], double f[]) {
+static int mixed(void *u, double t, const double y[], double f[])
+{
     double q = y[0], s = y[1], p = y[2], r = y[3], v[2];
     V_q(u, t, y, v);
     f[0] = (1 + q * q) * p + s * r / 2;
@@ -68,18 +74,23 @@ static int mixed(void *u, double t, const double y[], double f[]) {
     f[3] = -(p * r / 2) - v[1];
     return 0;
 }
-static int mixed_H(void *u, double t, const double y[], double *H) {
+static int mixed_H(void *u, double t, const double y[], double *H)
+{
     (void)u, (void)t;
     double q = y[0], s = y[1], p = y[2], r = y[3];
-    *H = (1 + q * q) * p * p / 2 + r * r / 2 + s * p * r / 2 + (q * q + s * s) / 2 + q * q * s - s * s * s / 3;
+    *H =
+        (1 + q * q) * p * p / 2 + r * r / 2 + s * p * r / 2 + (q * q + s * s) / 2 + q * q * s - s * s * s / 3;
     return 0;
 }
-static const ode_field quadratic = {.size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = T_p, .dHdq = V_q};
-static const ode_field general = {.size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE, .dHdp = general_T_p, .dHdq = V_q};
+static const ode_field quadratic = {
+    .size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = T_p, .dHdq = V_q};
+static const ode_field general = {
+    .size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE, .dHdp = general_T_p, .dHdq = V_q};
 static const ode_field any = {.size = 4, .kind = ODE_CANONICAL, .rhs = mixed, .energy = mixed_H};
 /* A row's drivers and rows are this file's, not the library's: the linker takes the first it sees. */
 
-static wide run(const ode_method *m, const ode_field *f, int steps, wide y[4]) {
+static wide run(const ode_method *m, const ode_field *f, int steps, wide y[4])
+{
     const char *why;
     ode_plan *p = ode_plan_new(m, &why);
     ode_real r;
@@ -87,39 +98,50 @@ static wide run(const ode_method *m, const ode_field *f, int steps, wide y[4]) {
     cr_assert(p, "%s: %s", m->name, why);
     cr_assert_eq(ode_real_new(&r, p, f), 0);
     r.base.omega = 4;
-    for (int i = 0; i < 4; i++) r.x[i] = start[i];
-    for (int k = 0; k < steps; k++) ode_real_step(&r, p, (wide)1 / steps);
-    for (int i = 0; i < 4; i++) y[i] = r.x[i];
+    for (int i = 0; i < 4; i++)
+        r.x[i] = start[i];
+    for (int k = 0; k < steps; k++)
+        ode_real_step(&r, p, (wide)1 / steps);
+    for (int i = 0; i < 4; i++)
+        y[i] = r.x[i];
     cr_expect_eq(r.counts.unconverged, 0, "%s: %d solves not converged", m->name, (int)r.counts.unconverged);
     ode_real_free(&r);
     ode_plan_free(p);
     return 0;
 }
-static wide distance(const wide a[4], const wide b[4]) {
+static wide distance(const wide a[4], const wide b[4])
+{
     wide d = 0;
-    for (int i = 0; i < 4; i++) d = fabs(a[i] - b[i]) > d ? fabs(a[i] - b[i]) : d;
+    for (int i = 0; i < 4; i++)
+        d = fabs(a[i] - b[i]) > d ? fabs(a[i] - b[i]) : d;
     return d;
 }
 /* The finest pair of halvings whose difference is above what the table's digits allow. */
-static void measure(const ode_method *m, const ode_field *f, int order, const char *problem) {
+static void measure(const ode_method *m, const ode_field *f, int order, const char *problem)
+{
     wide y[3][4], got = -1;
     /* many splitting tables have 15 digits; Runge-Kutta and Gauss tables have 30 and more */
-    wide floor_ = m->driver == &ode_collocation_driver ? 1e-29 : order >= 7 || m->driver == &ode_rk_driver ? 1e-23 : 1e-12;
+    wide floor_ = m->driver == &ode_collocation_driver        ? 1e-29
+                  : order >= 7 || m->driver == &ode_rk_driver ? 1e-23
+                                                              : 1e-12;
     int n = order >= 8 ? 4 : 16;
     run(m, f, n, y[0]), run(m, f, 2 * n, y[1]);
     for (int k = 0; k < 6; k++, n *= 2) {
         run(m, f, 4 * n, y[2]);
         wide e1 = distance(y[0], y[1]), e2 = distance(y[1], y[2]);
-        if (e2 < floor_ && got >= 0) break;
+        if (e2 < floor_ && got >= 0)
+            break;
         got = (wide)log2((__typeof__(1.0))(e1 / e2));
         memcpy(y[0], y[1], sizeof y[0]), memcpy(y[1], y[2], sizeof y[0]);
-        if (got > order - 0.05 && got < order + 0.05) break; /* settled */
+        if (got > order - 0.05 && got < order + 0.05)
+            break; /* settled */
     }
     cr_expect(fabs(got - order) <= 0.1, "%s on %s: order %d declared, %.3f measured", m->name, problem, order,
               (__typeof__(1.0))got);
 }
 
-Test(ode_order, every_row_has_its_declared_orders) {
+Test(ode_order, every_row_has_its_declared_orders)
+{
     cr_assert_geq(ode_method_count(), 45);
     for (int i = 0; i < ode_method_count(); i++) {
         const ode_method *m = ode_method_at(i);
@@ -127,6 +149,7 @@ Test(ode_order, every_row_has_its_declared_orders) {
             measure(m, &quadratic, ode_method_order(m, &quadratic), "quadratic T");
             measure(m, &general, ode_method_order(m, &general), "general T");
         }
-        if (!ode_method_refuses(m, &any)) measure(m, &any, m->order, "non-separable H");
+        if (!ode_method_refuses(m, &any))
+            measure(m, &any, m->order, "non-separable H");
     }
 }

@@ -9,57 +9,73 @@
 
 #include "ode.h"
 
-static int V_q(void *u, double t, const double y[], double g[]) {
+static int V_q(void *u, double t, const double y[], double g[])
+{
     (void)u, (void)t;
     g[0] = y[0] + 2 * y[0] * y[1];
     g[1] = y[1] + y[0] * y[0] - y[1] * y[1];
     return 0;
 }
-static int T_p(void *u, double t, const double y[], double g[]) {
+static int T_p(void *u, double t, const double y[], double g[])
+{
     (void)u, (void)t;
     g[0] = y[2], g[1] = y[3];
     return 0;
 }
-static int henon_heiles(void *u, double t, const double y[], double *H) {
+static int henon_heiles(void *u, double t, const double y[], double *H)
+{
     (void)u, (void)t;
-    *H = (y[2] * y[2] + y[3] * y[3] + y[0] * y[0] + y[1] * y[1]) / 2 + y[0] * y[0] * y[1] - y[1] * y[1] * y[1] / 3;
+    *H = (y[2] * y[2] + y[3] * y[3] + y[0] * y[0] + y[1] * y[1]) / 2 + y[0] * y[0] * y[1] -
+         y[1] * y[1] * y[1] / 3;
     return 0;
 }
-static int henon_heiles_jacobian(void *u, double t, const double y[], double J[]) {
+static int henon_heiles_jacobian(void *u, double t, const double y[], double J[])
+{
     (void)u, (void)t;
     memset(J, 0, 16 * sizeof *J);
     J[2] = J[7] = 1;
     J[8] = -1 - 2 * y[1], J[9] = J[12] = -2 * y[0], J[13] = -1 + 2 * y[1];
     return 0;
 }
-static const ode_field hh = {.size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = T_p, .dHdq = V_q,
-                             .energy = henon_heiles, .jacobian = henon_heiles_jacobian};
+static const ode_field hh = {.size = 4,
+                             .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T,
+                             .dHdp = T_p,
+                             .dHdq = V_q,
+                             .energy = henon_heiles,
+                             .jacobian = henon_heiles_jacobian};
 
 /* H = sum_k w_k tanh(a_k . z), not separable, with its exact derivatives. */
 enum { UNITS = 6 };
 static double unit_w(int k) { return 0.5 + 0.13 * k; }
 static double unit_a(int k, int i) { return sin(1.7 * k + 2.3 * i + 0.4) * 0.9; }
-static double unit_z(const double y[], int k) {
+static double unit_z(const double y[], int k)
+{
     double s = 0.1 * k;
-    for (int i = 0; i < 4; i++) s += unit_a(k, i) * y[i];
+    for (int i = 0; i < 4; i++)
+        s += unit_a(k, i) * y[i];
     return s;
 }
-static int net_H(void *u, double t, const double y[], double *H) {
+static int net_H(void *u, double t, const double y[], double *H)
+{
     (void)u, (void)t;
     *H = 0;
-    for (int k = 0; k < UNITS; k++) *H += unit_w(k) * tanh(unit_z(y, k));
+    for (int k = 0; k < UNITS; k++)
+        *H += unit_w(k) * tanh(unit_z(y, k));
     return 0;
 }
-static int net_f(void *u, double t, const double y[], double f[]) {
+static int net_f(void *u, double t, const double y[], double f[])
+{
     (void)u, (void)t;
     memset(f, 0, 4 * sizeof *f);
     for (int k = 0; k < UNITS; k++) {
         double c = cosh(unit_z(y, k)), d = unit_w(k) / (c * c);
-        for (int i = 0; i < 2; i++) f[i] += d * unit_a(k, i + 2), f[i + 2] -= d * unit_a(k, i);
+        for (int i = 0; i < 2; i++)
+            f[i] += d * unit_a(k, i + 2), f[i + 2] -= d * unit_a(k, i);
     }
     return 0;
 }
-static int net_J(void *u, double t, const double y[], double J[]) {
+static int net_J(void *u, double t, const double y[], double J[])
+{
     (void)u, (void)t;
     memset(J, 0, 16 * sizeof *J);
     for (int k = 0; k < UNITS; k++) {
@@ -72,34 +88,42 @@ static int net_J(void *u, double t, const double y[], double J[]) {
     }
     return 0;
 }
-static const ode_field net = {.size = 4, .kind = ODE_CANONICAL, .rhs = net_f, .energy = net_H, .jacobian = net_J};
+static const ode_field net = {
+    .size = 4, .kind = ODE_CANONICAL, .rhs = net_f, .energy = net_H, .jacobian = net_J};
 static const double start[] = {0.3, -0.2, 0.25, 0.3};
 
-static ode_solver *at_start(const char *method, const ode_field *f) {
+static ode_solver *at_start(const char *method, const ode_field *f)
+{
     ode_solver *s = ode_new(ode_method_find(method), f);
     ode_start(s, 0, start);
-    if (!ode_status(s) && (ode_method_find(method)->needs & ODE_OMEGA)) ode_coupling(s, 4);
+    if (!ode_status(s) && (ode_method_find(method)->needs & ODE_OMEGA))
+        ode_coupling(s, 4);
     cr_assert_eq(ode_status(s), ODE_OK, "%s: %s", method, ode_message(s));
     return s;
 }
 
-Test(ode_solver, symplectic_rows_and_only_those_keep_area) {
+Test(ode_solver, symplectic_rows_and_only_those_keep_area)
+{
     const ode_field *fields[] = {&hh, &net};
     for (int i = 0; i < ode_method_count(); i++)
         for (int k = 0; k < 2; k++) {
             const ode_method *m = ode_method_at(i);
-            if (ode_method_refuses(m, fields[k])) continue;
+            if (ode_method_refuses(m, fields[k]))
+                continue;
             double M[16];
             ode_solver *s = at_start(m->name, fields[k]);
             ode_run(s, 5, 0.1, NULL);
             cr_assert_eq(ode_tangent(s, 0.1, M), ODE_OK, "%s: %s", m->name, ode_message(s));
             double defect = ode_symplectic_defect(4, M);
-            if (m->flags & ODE_SYMPLECTIC) cr_expect_leq(defect, 1e-12, "%s: %g", m->name, defect);
-            else if (m->order <= 4) cr_expect_geq(defect, 1e-12, "%s claims too little: %g", m->name, defect);
+            if (m->flags & ODE_SYMPLECTIC)
+                cr_expect_leq(defect, 1e-12, "%s: %g", m->name, defect);
+            else if (m->order <= 4)
+                cr_expect_geq(defect, 1e-12, "%s claims too little: %g", m->name, defect);
             ode_free(s);
         }
 }
-Test(ode_solver, loosely_converged_gauss_step_shows_its_defect) {
+Test(ode_solver, loosely_converged_gauss_step_shows_its_defect)
+{
     double M[16];
     ode_solver *s = at_start("gauss4", &hh);
     ode_run(s, 1, 0.1, &(ode_options){.schedule = 3});
@@ -108,29 +132,34 @@ Test(ode_solver, loosely_converged_gauss_step_shows_its_defect) {
     cr_expect_eq(ode_counters(s).unconverged, 1);
     ode_free(s);
 }
-Test(ode_solver, symmetric_rows_return) {
+Test(ode_solver, symmetric_rows_return)
+{
     const ode_field *fields[] = {&hh, &net};
     for (int i = 0; i < ode_method_count(); i++)
         for (int k = 0; k < 2; k++) {
             const ode_method *m = ode_method_at(i);
-            if (!(m->flags & ODE_SYMMETRIC) || ode_method_refuses(m, fields[k])) continue;
+            if (!(m->flags & ODE_SYMMETRIC) || ode_method_refuses(m, fields[k]))
+                continue;
             ode_solver *s = at_start(m->name, fields[k]);
             double r = ode_reversibility(s, 0.1, 10);
             cr_expect(r <= 1e-12, "%s: %g", m->name, r);
             ode_free(s);
         }
 }
-static double energy_error(const char *method, const ode_field *f, int steps) {
+static double energy_error(const char *method, const ode_field *f, int steps)
+{
     ode_solver *s = at_start(method, f);
     double H = ode_energy(s), worst = 0;
     for (int k = 0; k < steps && !ode_step(s, 0.1); k++)
-        if (k % 16 == 0) worst = fmax(worst, fabs(ode_energy(s) - H));
+        if (k % 16 == 0)
+            worst = fmax(worst, fabs(ode_energy(s) - H));
     cr_expect_eq(ode_counters(s).unconverged, 0, "%s", method);
     cr_expect_eq(ode_status(s), ODE_OK, "%s", ode_message(s));
     ode_free(s);
     return worst / fabs(H);
 }
-Test(ode_solver, gonzalez_keeps_energy_over_a_million_steps, .timeout = 300) {
+Test(ode_solver, gonzalez_keeps_energy_over_a_million_steps, .timeout = 300)
+{
     int n = getenv("NOETHER_TEST_SHORT") ? 1000 : 1000000;
     cr_expect_leq(energy_error("gonzalez", &hh, n), 1e-12);
     cr_expect_leq(energy_error("gonzalez", &net, n), 1e-12);
@@ -138,18 +167,21 @@ Test(ode_solver, gonzalez_keeps_energy_over_a_million_steps, .timeout = 300) {
     cr_expect_leq(energy_error("avf4", &hh, n / 10), 1e-12);
     cr_expect_leq(energy_error("gauss10", &hh, n / 10), 1e-12);
     cr_expect_leq(energy_error("gauss12", &hh, n / 10), 1e-12);
-    const char *fail[] = {"rk4", "dopri5", "verlet", "forest-ruth4", "blanes-moan4", "yoshida6", "kahan-li6", "gauss4"};
+    const char *fail[] = {"rk4",          "dopri5",   "verlet",    "forest-ruth4",
+                          "blanes-moan4", "yoshida6", "kahan-li6", "gauss4"};
     for (size_t k = 0; k < sizeof fail / sizeof *fail; k++)
         cr_expect_gt(energy_error(fail[k], &hh, 1000), 1e-12, "%s", fail[k]);
 }
-Test(ode_solver, newton_takes_over_where_sweeps_diverge) {
+Test(ode_solver, newton_takes_over_where_sweeps_diverge)
+{
     ode_solver *s = at_start("gauss4", &net);
     ode_run(s, 20, 4.0, NULL);
     cr_expect_gt(ode_counters(s).newtons, 0);
     cr_expect_eq(ode_counters(s).unconverged, 0, "%d", (int)ode_counters(s).unconverged);
     ode_free(s);
 }
-Test(ode_solver, adaptive_rows_meet_their_tolerance_and_dense_output_agrees) {
+Test(ode_solver, adaptive_rows_meet_their_tolerance_and_dense_output_agrees)
+{
     const char *name[] = {"bosh3", "dopri5", "tsit5", "dop853"};
     double want[4], mid[4], times[] = {3.123, 7.25, 10}, out[12];
     ode_solver *r = at_start("gauss12", &hh);
@@ -167,17 +199,20 @@ Test(ode_solver, adaptive_rows_meet_their_tolerance_and_dense_output_agrees) {
             cr_expect_eq(out[8 + i], ode_y(s)[i]);
         }
         ode_integrate(s, 0, &(ode_options){.rtol = 1e-9, .atol = 1e-9});
-        for (int i = 0; i < 4; i++) cr_expect_float_eq(ode_y(s)[i], start[i], 1e-6, "%s back", name[k]);
+        for (int i = 0; i < 4; i++)
+            cr_expect_float_eq(ode_y(s)[i], start[i], 1e-6, "%s back", name[k]);
         ode_free(s);
     }
 }
 static double first_q(void *u, double t, const double y[]) { return (void)u, (void)t, y[0]; }
-static int oscillator(void *u, double t, const double y[], double f[]) {
+static int oscillator(void *u, double t, const double y[], double f[])
+{
     (void)u, (void)t;
     f[0] = y[1], f[1] = -y[0];
     return 0;
 }
-Test(ode_solver, events_are_the_zeros_of_the_cosine) {
+Test(ode_solver, events_are_the_zeros_of_the_cosine)
+{
     ode_field f = {.size = 2, .rhs = oscillator};
     double times[8], y0[] = {1, 0}, pi = acos(-1.0);
     ode_event e = {.g = first_q, .times = times, .max = 8};
@@ -186,19 +221,22 @@ Test(ode_solver, events_are_the_zeros_of_the_cosine) {
     ode_start(s, 0, y0);
     ode_integrate(s, 10, &o);
     cr_expect_eq(e.count, 3);
-    for (int k = 0; k < e.count; k++) cr_expect_float_eq(times[k], (k + 0.5) * pi, 1e-9);
+    for (int k = 0; k < e.count; k++)
+        cr_expect_float_eq(times[k], (k + 0.5) * pi, 1e-9);
     e.terminal = 1, e.direction = 1;
     ode_start(s, 0, y0);
     ode_integrate(s, 10, &o);
     cr_expect_float_eq(ode_t(s), 1.5 * pi, 1e-9, "%.17g", ode_t(s));
     ode_free(s);
 }
-static int blows_up(void *u, double t, const double y[], double f[]) {
+static int blows_up(void *u, double t, const double y[], double f[])
+{
     (void)u, (void)t;
     f[0] = y[0] * y[0]; /* y = 1 / (1 - t) */
     return 0;
 }
-Test(ode_solver, bad_input_says_what_and_where) {
+Test(ode_solver, bad_input_says_what_and_where)
+{
     ode_field up = {.size = 1, .rhs = blows_up};
     double one = 1, nan_ = NAN, times[] = {0.5, 0.9, 0.99, 2}, out[4];
     ode_solver *s = ode_new(ode_method_find("no-such-method"), &up);
@@ -234,10 +272,12 @@ Test(ode_solver, bad_input_says_what_and_where) {
     cr_expect_float_eq(ode_t(s), 1, 1e-8, "%s", ode_message(s)); /* the pole, to the tolerance */
     cr_expect(strstr(ode_message(s), "at t = "), "%s", ode_message(s));
     cr_expect_eq(o.written, 3);
-    for (int k = 0; k < 3; k++) cr_expect_float_eq(out[k] * (1 - times[k]), 1, 1e-4);
+    for (int k = 0; k < 3; k++)
+        cr_expect_float_eq(out[k] * (1 - times[k]), 1, 1e-4);
     ode_free(s);
 }
-Test(ode_solver, asking_for_times_does_not_change_a_fixed_step_run) {
+Test(ode_solver, asking_for_times_does_not_change_a_fixed_step_run)
+{
     double times[] = {0, 0.05, 0.1, 0.77, 3.14, 5}, out[24];
     ode_solver *a = at_start("verlet", &hh), *b = at_start("verlet", &hh);
     ode_options o = {.h = 0.1, .times = times, .time_count = 6, .out = out};
@@ -249,7 +289,8 @@ Test(ode_solver, asking_for_times_does_not_change_a_fixed_step_run) {
     }
     ode_free(a), ode_free(b);
 }
-Test(ode_solver, lyapunov_exponents_of_a_hamiltonian_pair_up) {
+Test(ode_solver, lyapunov_exponents_of_a_hamiltonian_pair_up)
+{
     double l[4];
     ode_solver *s = at_start("gauss6", &hh);
     cr_expect_eq(ode_lyapunov(s, 0.1, 2000, 5, l), ODE_OK, "%s", ode_message(s));
@@ -257,7 +298,8 @@ Test(ode_solver, lyapunov_exponents_of_a_hamiltonian_pair_up) {
     cr_expect_eq(ode_t(s), 0);
     ode_free(s);
 }
-Test(ode_solver, sections_lie_on_the_section_and_rotation_is_that_of_the_map) {
+Test(ode_solver, sections_lie_on_the_section_and_rotation_is_that_of_the_map)
+{
     int count;
     double times[20], states[80], turns;
     ode_solver *s = at_start("verlet", &hh);
@@ -277,19 +319,23 @@ Test(ode_solver, sections_lie_on_the_section_and_rotation_is_that_of_the_map) {
     cr_expect_float_eq(turns, -2 * asin(h / 2) / (2 * acos(-1.0)), 1e-12, "%.17g", turns);
     ode_free(s);
 }
-Test(ode_solver, drift_tells_a_line_from_an_oscillation_and_a_walk) {
+Test(ode_solver, drift_tells_a_line_from_an_oscillation_and_a_walk)
+{
     enum { N = 4000 };
     static double t[N], e[N];
     ode_drift d;
-    for (int k = 0; k < N; k++) t[k] = k, e[k] = 3e-4 * k + 0.01 * sin(0.7 * k);
+    for (int k = 0; k < N; k++)
+        t[k] = k, e[k] = 3e-4 * k + 0.01 * sin(0.7 * k);
     ode_drift_of(1, N, t, e, &d);
     cr_expect_float_eq(d.slope, 3e-4, 1e-7);
     cr_expect_float_eq(d.amplitude, 0.01, 5e-4);
-    for (int k = 0; k < N; k++) e[k] = sqrt(k);
+    for (int k = 0; k < N; k++)
+        e[k] = sqrt(k);
     ode_drift_of(1, N, t, e, &d);
     cr_expect_float_eq(d.exponent, 0.5, 0.01, "%g", d.exponent);
 }
-Test(ode_solver, a_user_adds_a_row_without_touching_the_library) {
+Test(ode_solver, a_user_adds_a_row_without_touching_the_library)
+{
     ode_method mine = *ode_method_find("rk4");
     mine.name = "my-ralston2", mine.order = 2, mine.stages = 2, mine.a = "2/3", mine.b = "1/4 3/4";
     ode_solver *s = ode_new(&mine, &hh);

@@ -103,8 +103,8 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
     }
 }
 
-/* Masked loads cost nothing where the hardware has them; elsewhere only a row's end pays for them. */
-#if defined(VEC_512) || defined(VEC_256)
+/* Masked loads cost nothing with AVX-512; elsewhere only a row's end pays for them. */
+#if defined(VEC_512)
 #define MM_MASKED(j) 1
 #else
 #define MM_MASKED(j) ((j)->tail < W)
@@ -144,7 +144,8 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
 #define MM_1(S) MM_1_TO_8(S, 1)
 #endif
 MM_T(MM_BOTH)
-MM_4(MM_BOTH) MM_2(MM_BOTH) MM_1(MM_BOTH)
+MM_4(MM_BOTH)
+MM_2(MM_BOTH) MM_1(MM_BOTH)
 
     typedef void K(mm_strip_fn)(const struct K(mm_job) *, long, long);
 static K(mm_strip_fn) *const K(mm_strip_t)[][2] = {MM_T(MM_NAMES)};

@@ -2,44 +2,59 @@
  * Invariant: what is at round-off is printed as such, so that the output is the same on every machine. */
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <ode.h>
+#include <noether/ode.h>
 #include <stdio.h>
 
 /* H = (p1^2 + p2^2 + q1^2 + q2^2) / 2 + q1^2 q2 - q2^3 / 3 */
-static int dHdp(void *user, double t, const double y[], double out[]) {
+static int dHdp(void *user, double t, const double y[], double out[])
+{
     (void)user, (void)t;
     out[0] = y[2], out[1] = y[3];
     return 0;
 }
-static int dHdq(void *user, double t, const double y[], double out[]) {
+static int dHdq(void *user, double t, const double y[], double out[])
+{
     (void)user, (void)t;
     out[0] = y[0] + 2 * y[0] * y[1];
     out[1] = y[1] + y[0] * y[0] - y[1] * y[1];
     return 0;
 }
-static int energy(void *user, double t, const double y[], double *H) {
+static int energy(void *user, double t, const double y[], double *H)
+{
     (void)user, (void)t;
-    *H = (y[2] * y[2] + y[3] * y[3] + y[0] * y[0] + y[1] * y[1]) / 2 + y[0] * y[0] * y[1] - y[1] * y[1] * y[1] / 3;
+    *H = (y[2] * y[2] + y[3] * y[3] + y[0] * y[0] + y[1] * y[1]) / 2 + y[0] * y[0] * y[1] -
+         y[1] * y[1] * y[1] / 3;
     return 0;
 }
-static int jacobian(void *user, double t, const double y[], double J[]) {
+static int jacobian(void *user, double t, const double y[], double J[])
+{
     (void)user, (void)t;
-    for (int i = 0; i < 16; i++) J[i] = 0;
+    for (int i = 0; i < 16; i++)
+        J[i] = 0;
     J[2] = J[7] = 1;
     J[8] = -1 - 2 * y[1], J[9] = J[12] = -2 * y[0], J[13] = -1 + 2 * y[1];
     return 0;
 }
 
-static void show(double x) {
-    if (x < 1e-12) printf("  round-off");
-    else printf("  %9.0e", x);
+static void show(double x)
+{
+    if (x < 1e-12)
+        printf("  round-off");
+    else
+        printf("  %9.0e", x);
 }
 
-int main(void) {
-    ode_field field = {.size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = dHdp, .dHdq = dHdq,
-                       .energy = energy, .jacobian = jacobian};
+int main(void)
+{
+    ode_field field = {.size = 4,
+                       .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T,
+                       .dHdp = dHdp,
+                       .dHdq = dHdq,
+                       .energy = energy,
+                       .jacobian = jacobian};
     const double start[] = {0.3, -0.2, 0.25, 0.3};
-    const char *names[] = {"rk4", "dop853", "verlet", "forest-ruth4", "blanes-moan6", "gauss4", "gauss10", "gonzalez", "avf4"};
+    const char *names[] = {"rk4",    "dop853",  "verlet",   "forest-ruth4", "blanes-moan6",
+                           "gauss4", "gauss10", "gonzalez", "avf4"};
     printf("%-14s order  eval./step   |dH/H0|  |M'JM - J|   there and back\n", "method");
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const ode_method *m = ode_method_find(names[k]);
@@ -60,7 +75,8 @@ int main(void) {
         printf("     ");
         show(ode_reversibility(s, 0.1, 10));
         printf("\n");
-        if (ode_status(s)) fprintf(stderr, "%s\n", ode_message(s));
+        if (ode_status(s))
+            fprintf(stderr, "%s\n", ode_message(s));
         ode_free(s);
     }
     return 0;

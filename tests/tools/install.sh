@@ -33,10 +33,9 @@ else
     echo "    ad.h does not exist yet: only the files are checked"
     exit 0
 fi
-examples=$(ls "$root"/docs/examples/*.c 2>/dev/null | head -n 1)
+examples=$(ls "$root"/docs/examples/*.c 2>/dev/null)
 for src in "$work/user.c" $examples; do
-    # The inside of the tree says "ad.h", a user says <noether/ad.h>; both must work.
-    sed -E 's|#include "(ad\|ode\|hnn)\.h"|#include <noether/\1.h>|' "$src" >"$work/try.c"
+    cp "$src" "$work/try.c"
     ${CC:-cc} -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "$work/try.c" -o "$work/shared" $(pkg-config --cflags --libs noether) -lm
     LD_LIBRARY_PATH=$prefix/lib "$work/shared" >"$work/shared.out"
     ${CC:-cc} -std=c11 -D_GNU_SOURCE "$work/try.c" -o "$work/static" $(pkg-config --cflags noether) \
