@@ -319,6 +319,65 @@ Test(ode_solver, sections_lie_on_the_section_and_rotation_is_that_of_the_map)
     cr_expect_float_eq(turns, -2 * asin(h / 2) / (2 * acos(-1.0)), 1e-12, "%.17g", turns);
     ode_free(s);
 }
+Test(ode_solver, dense_output_joins_the_ends_of_the_step)
+{
+    const char *name[] = {"bosh3", "dopri5", "tsit5", "dop853"};
+    for (int k = 0; k < 4; k++) {
+        ode_solver *s = at_start(name[k], &hh), *fine = at_start("gauss12", &hh);
+        double from[4], at[4], t0, h;
+        ode_options one = {.h = 0.001, .rtol = 1e-9, .atol = 1e-9, .max_steps = 1};
+        cr_expect_eq(ode_dense(s, 0.5, at), ODE_EINPUT, "%s: no step yet", name[k]);
+        ode_clear(s);
+        t0 = ode_t(s), memcpy(from, ode_y(s), sizeof from);
+        ode_integrate(s, 10, &one), ode_clear(s); /* stops after one step: ODE_ELIMIT */
+        h = ode_t(s) - t0;
+        cr_assert_gt(h, 0);
+        ode_integrate(fine, t0 + h / 3, &(ode_options){.h = h / 3});
+        for (int i = 0; i < 4; i++) {
+            cr_expect_eq(ode_dense(s, 0, at), ODE_OK, "%s", ode_message(s));
+            cr_expect_float_eq(at[i], from[i], 4 * DBL_EPSILON, "%s at 0", name[k]);
+            ode_dense(s, 1, at);
+            cr_expect_float_eq(at[i], ode_y(s)[i], 4 * DBL_EPSILON, "%s at 1", name[k]);
+            ode_dense(s, 1. / 3, at);
+            cr_expect_float_eq(at[i], ode_y(fine)[i], 1e-8, "%s inside", name[k]); /* a few times rtol */
+        }
+        ode_free(s), ode_free(fine);
+    }
+}
+
+Test(ode_solver, volume_defect_is_that_of_the_determinant)
+{
+    const double shear[] = {1, 5, 0, 1}, twice[] = {2, 0, 0, 1}, flip[] = {0, 1, 1, 0};
+    double M[16];
+    cr_expect_eq(ode_volume_defect(2, shear), 0);
+    cr_expect_eq(ode_volume_defect(2, twice), 1);
+    cr_expect_eq(ode_volume_defect(2, flip), 2); /* det -1: pivoting must count its exchange */
+    ode_solver *s = at_start("verlet", &hh);
+    ode_tangent(s, 0.1, M);
+    cr_expect_leq(ode_volume_defect(4, M), 1e-14, "16 entries of round-off");
+    ode_free(s);
+}
+
+static ode_observer stop_at_three;
+static int stop_at_three(void *user, double t, const double y[])
+{
+    (void)t, (void)y;
+    return ++*(int *)user == 3 ? -1 : 0;
+}
+Test(ode_solver, an_observer_stops_a_run_and_every_status_has_a_name)
+{
+    int seen = 0;
+    ode_solver *s = at_start("verlet", &hh);
+    cr_expect_eq(ode_run(s, 10, 0.1, &(ode_options){.every = 1, .observer = stop_at_three, .user = &seen}),
+                 ODE_EUSER);
+    cr_expect_eq(seen, 3);
+    cr_expect_float_eq(ode_t(s), 0.2, 1e-15, "the start is observed, too");
+    ode_free(s);
+    for (int a = ODE_OK; a <= ODE_EUSER; a++)
+        for (int b = ODE_OK; b < a; b++)
+            cr_expect(strcmp(ode_status_name(a), ode_status_name(b)) != 0, "%d and %d", a, b);
+}
+
 Test(ode_solver, drift_tells_a_line_from_an_oscillation_and_a_walk)
 {
     enum { N = 4000 };
