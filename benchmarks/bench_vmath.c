@@ -34,9 +34,17 @@ static union {
     }
 LIBM(exp)
 LIBM(log)
-LIBM(sin) LIBM(cos) LIBM(expm1) LIBM(log1p) LIBM(sinh) LIBM(erf) LIBM(erfc) LIBM(atan) LIBM(tanh)
+LIBM(sin)
+LIBM(cos)
+LIBM(expm1)
+LIBM(log1p)
+LIBM(sinh)
+LIBM(erf)
+LIBM(erfc)
+LIBM(atan)
+LIBM(tanh)
 
-    static void libm_both(int f32)
+static void libm_both(int f32)
 {
     for (int i = 0; i < N && f32; i++) {
         float c = coshf(in.s[i]);

@@ -10,8 +10,12 @@
     F(exp)                                                                                                   \
     F(log)                                                                                                   \
     F(expm1)                                                                                                 \
-    F(log1p) F(tanh) F(sech2) F(sigmoid) F(softplus) F(sinh) F(cosh) F(sin) F(cos) F(tan) F(erf) F(erfc)     \
-        F(atan) F(asin) F(acos) F(asinh) F(acosh) F(atanh)
+    F(log1p)                                                                                                 \
+    F(tanh)                                                                                                  \
+    F(sech2)                                                                                                 \
+    F(sigmoid)                                                                                               \
+    F(softplus)                                                                                              \
+    F(sinh) F(cosh) F(sin) F(cos) F(tan) F(erf) F(erfc) F(atan) F(asin) F(acos) F(asinh) F(acosh) F(atanh)
 #define VMATH_INDEX(f) VMATH_##f,
 enum { VMATH_EACH(VMATH_INDEX) VMATH_COUNT };
 
