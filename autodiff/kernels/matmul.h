@@ -24,75 +24,99 @@
 #include "matmul_pack.h"
 #include "matmul_tile.h"
 
+#include "matmul_dot.h" /* after the job of matmul_tile.h */
+
 #define MM_FN static __attribute__((unused))
 
 enum {
     MM_DEPTH = 256,                           /* of k between two visits of a tile of C */
+    MM_DEPTH_DOWN = MM_TALL == 8 ? 192 : 128, /* the same where x is read down its columns */
     MM_BLOCK = 96,                            /* rows of A that stay in cache under all columns */
     MM_BUFFER = 24576 / sizeof(REAL) / W * W, /* a turned piece of B: most of the first-level cache */
+    MM_TURN_COST = W >= 8 ? 2 : 1,            /* to turn an element, in lanes of FMA */
+    MM_SHALLOW = 8,                           /* k of a row of C that is computed in one sweep */
     MM_TINY = 24,                             /* multiply-adds below which vectors do not pay */
 };
 
-/* n cut into `parts` pieces that differ by at most 1: the size of piece p. */
-static inline long K(mm_share)(long n, long parts, long p) { return n / parts + (p < n % parts); }
-static inline long K(mm_ceil)(long n, long d) { return (n + d - 1) / d; }
+/* n cut into pieces of at most `most` that differ by at most 1. Divides only where it must: a division
+ * costs as much as a small product. */
+struct K(mm_cut) {
+    long parts, size, longer; /* the first `longer` pieces have size + 1 */
+};
+static inline struct K(mm_cut) K(mm_cut_up)(long n, long most)
+{
+    struct K(mm_cut) cut = {.parts = 1, .size = n, .longer = 0};
+    if (n > most) {
+        cut.parts = (n + most - 1) / most;
+        cut.size = n / cut.parts;
+        cut.longer = n - cut.size * cut.parts;
+    }
+    return cut;
+}
+static inline long K(mm_piece)(const struct K(mm_cut) * cut, long p) { return cut->size + (p < cut->longer); }
+static inline long K(mm_vectors)(long n) { return (long)(((unsigned long)n + W - 1) / W); }
 
 /* [m,n] += x[m,k] y[k,n], vectors along n. x is by_column ? [k,m] : [m,k]; y is turn ? [n,k] : [k,n];
  * turned: C is [n,m]. */
 static void K(mm_product)(long m, long n, long k, const REAL *x, long ldx, int by_column, const REAL *y,
                           long ldy, int turn, REAL *c, long ldc, int turned, int acc)
 {
+#if defined(MM_TURN)
+    if (turn && m <= MM_DOT_ROWS) {
+        K(mm_dots)(m, n, k, x, ldx, by_column, y, ldy, c, ldc, turned, acc);
+        return;
+    }
+#endif
+    if (m == 1 && !turn && !turned && k <= MM_SHALLOW) {
+        /* Little to do for a vector of C: many of them in one call. */
+        struct K(mm_job)
+            row = {.k = k, .ldx = by_column ? ldx : 1, .ldy = ldy, .x = x, .y = y, .c = c, .acc = acc};
+        K(mm_shallow)(&row, n);
+        return;
+    }
     const int widest = K(mm_widest)(m);
-    const long vectors = K(mm_ceil)(n, W), panels = K(mm_ceil)(vectors, widest);
-    const long most = turn ? MM_BUFFER / (K(mm_ceil)(vectors, panels) * W) : MM_DEPTH;
-    const long depths = k > most ? K(mm_ceil)(k, most) : 1;
+    const struct K(mm_cut) panels = K(mm_cut_up)(K(mm_vectors)(n), widest);
+    const struct K(mm_cut) depths = K(mm_cut_up)(k, turn        ? MM_BUFFER / (widest * W)
+                                                    : by_column ? MM_DEPTH_DOWN
+                                                                : MM_DEPTH);
     /* A turned piece serves all rows; otherwise rows go in blocks under all of the columns. */
-    const long blocks = turn || m <= MM_BLOCK ? 1 : K(mm_ceil)(m, MM_BLOCK);
-    long depth0 = 0;
-    for (long d = 0; d < depths; d++) {
-        const long depth = K(mm_share)(k, depths, d);
-        long row0 = 0;
-        for (long r = 0; r < blocks; r++) {
-            /* Whole tiles in all blocks but the last. */
-            const long end = r == blocks - 1 ? m : K(mm_ceil)(m * (r + 1) / blocks, MM_TALL) * MM_TALL;
-            const long rows = (end < m ? end : m) - row0;
-            long column = 0;
-            for (long p = 0; p < panels; p++) {
-                const int wide = (int)K(mm_share)(vectors, panels, p);
-                const long left = n - column, columns = left < (long)wide * W ? left : (long)wide * W;
-                struct K(mm_job)
-                    job = {.k = depth, .ldx = ldx, .ldc = ldc, .acc = acc || d > 0, .turned = turned};
+    const long block = turn ? m : MM_BLOCK;
+    struct K(mm_job) job = {.ldx = ldx, .ldc = ldc, .acc = acc, .turned = turned};
+    for (long d = 0, depth0 = 0; d < depths.parts; d++, depth0 += job.k, job.acc = 1) {
+        job.k = K(mm_piece)(&depths, d);
+        for (long row = 0; row < m; row += block) {
+            const long rows = m - row < block ? m - row : block;
+            for (long p = 0, column = 0; p < panels.parts; p++) {
                 REAL buffer[MM_BUFFER] __attribute__((aligned(64)));
-                job.x = x + (by_column ? depth0 * ldx + row0 : row0 * ldx + depth0);
-                job.c = c + (turned ? column * ldc + row0 : row0 * ldc + column);
+                const int wide = (int)K(mm_piece)(&panels, p);
+                const long left = n - column, columns = left < (long)wide * W ? left : (long)wide * W;
+                job.x = x + (by_column ? depth0 * ldx + row : row * ldx + depth0);
+                job.c = c + (turned ? column * ldc + row : row * ldc + column);
                 job.tail = (int)(columns - (wide - 1) * W);
                 if (turn) {
-                    K(mm_pack)(depth, columns, wide, y + column * ldy + depth0, ldy, 1, buffer);
+                    K(mm_pack)(job.k, columns, wide, y + column * ldy + depth0, ldy, 1, buffer);
                     job.y = buffer;
                     job.ldy = (long)wide * W;
                 } else {
                     job.y = y + depth0 * ldy + column;
                     job.ldy = ldy;
                 }
-                K(mm_rows)(&job, 0, rows, wide, by_column);
+                K(mm_rows)(&job, rows, wide, by_column);
                 column += columns;
             }
-            row0 += rows;
         }
-        depth0 += depth;
     }
 }
 
 /* REALs that matmul_pack writes; the buffer is aligned to 64 bytes. */
-MM_FN size_t K(matmul_pack_size)(long n, long k) { return (size_t)(K(mm_ceil)(n, W) * W) * (size_t)k; }
+MM_FN size_t K(matmul_pack_size)(long n, long k) { return (size_t)(K(mm_vectors)(n) * W) * (size_t)k; }
 
 /* B [k,n], or [n,k] when tb, into panels of up to MM_WIDE vectors, each [k, its columns]. */
 MM_FN void K(matmul_pack)(long n, long k, const REAL *b, long ldb, int tb, REAL *packed)
 {
-    const long vectors = K(mm_ceil)(n, W), panels = K(mm_ceil)(vectors, MM_WIDE);
-    long column = 0;
-    for (long p = 0; p < panels; p++) {
-        const int wide = (int)K(mm_share)(vectors, panels, p);
+    const struct K(mm_cut) panels = K(mm_cut_up)(K(mm_vectors)(n), MM_WIDE);
+    for (long p = 0, column = 0; p < panels.parts && column < n; p++) {
+        const int wide = (int)K(mm_piece)(&panels, p);
         const long left = n - column, columns = left < (long)wide * W ? left : (long)wide * W;
         K(mm_pack)(k, columns, wide, b + (tb ? column * ldb : column), ldb, tb, packed + column * k);
         column += columns;
@@ -103,27 +127,25 @@ MM_FN void K(matmul_pack)(long n, long k, const REAL *b, long ldb, int tb, REAL 
 MM_FN void K(matmul_packed)(long m, long n, long k, const REAL *a, long lda, const REAL *packed, REAL *c,
                             long ldc, int acc)
 {
-    const long vectors = K(mm_ceil)(n, W), panels = K(mm_ceil)(vectors, MM_WIDE);
-    const long depths = k > MM_DEPTH ? K(mm_ceil)(k, MM_DEPTH) : 1;
-    const long block = MM_BLOCK / MM_TALL * MM_TALL;
-    for (long row = 0; row < m; row += block) {
-        const long rows = m - row < block ? m - row : block;
-        long depth0 = 0;
-        for (long d = 0; d < depths; d++) {
-            const long depth = K(mm_share)(k, depths, d);
-            long column = 0;
-            for (long p = 0; p < panels; p++) {
-                const int wide = (int)K(mm_share)(vectors, panels, p);
-                const long left = n - column, ldy = (long)wide * W, columns = left < ldy ? left : ldy;
-                struct K(mm_job) job = {.k = depth, .ldx = lda, .ldy = ldy, .ldc = ldc, .acc = acc || d > 0};
+    const struct K(mm_cut) panels = K(mm_cut_up)(K(mm_vectors)(n), MM_WIDE),
+                           depths = K(mm_cut_up)(k, MM_DEPTH);
+    struct K(mm_job) job = {.ldx = lda, .ldc = ldc};
+    for (long row = 0; row < m; row += MM_BLOCK) {
+        const long rows = m - row < MM_BLOCK ? m - row : MM_BLOCK;
+        job.acc = acc;
+        for (long d = 0, depth0 = 0; d < depths.parts; d++, depth0 += job.k, job.acc = 1) {
+            job.k = K(mm_piece)(&depths, d);
+            for (long p = 0, column = 0; p < panels.parts && column < n; p++) {
+                const int wide = (int)K(mm_piece)(&panels, p);
+                job.ldy = (long)wide * W;
+                const long left = n - column, columns = left < job.ldy ? left : job.ldy;
                 job.x = a + row * lda + depth0;
-                job.y = packed + column * k + depth0 * ldy;
+                job.y = packed + column * k + depth0 * job.ldy;
                 job.c = c + row * ldc + column;
                 job.tail = (int)(columns - (wide - 1) * W);
-                K(mm_rows)(&job, 0, rows, wide, 0);
+                K(mm_rows)(&job, rows, wide, 0);
                 column += columns;
             }
-            depth0 += depth;
         }
     }
 }
@@ -156,11 +178,12 @@ static void K(mm_any)(long m, long n, long k, const REAL *a, long lda, int ta, c
         K(mm_tiny)(m, n, k, a, ta ? 1 : lda, ta ? lda : 1, b, tb ? 1 : ldb, tb ? ldb : 1, c, ldc, acc);
         return;
     }
-    /* Vectors along the rows of C or down its columns: lanes of work for each k, 3 for an element
+    /* Vectors along the rows of C or down its columns: lanes of work for each k, more for an element
      * that must be turned in registers first, and the scattered stores. */
-    const long along = K(mm_ceil)(n, W) * W * (m + (tb ? 3 : 0));
-    const long down = K(mm_ceil)(m, W) * W * (n + (ta ? 0 : 3)) + (ldc == 1 ? 0 : 4 * m * n * W / (k + 1));
-    if (along <= down)
+    const long along = K(mm_vectors)(n) * W * (m + (tb ? MM_TURN_COST : 0));
+    const long down = K(mm_vectors)(m) * W * (n + (ta ? 0 : MM_TURN_COST)),
+               scattered = ldc == 1 ? 0 : 4 * m * n * W;
+    if (along <= down || (along - down) * (k + 1) <= scattered)
         K(mm_product)(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, 0, acc);
     else /* C' = B' A'; a column without gaps is a row */
         K(mm_product)(n, m, k, b, ldb, !tb, a, lda, !ta, c, ldc, ldc != 1, acc);

@@ -44,42 +44,86 @@ typedef double K(mm_wide) __attribute__((vector_size(VBYTES))); /* lanes of 64 b
         t[i + (distance)] = ZIP(K(mm_wide), p, q, 1);                                                        \
     }
 
-/* Transposes W vectors of W lanes in registers. */
-VEC_FN void K(mm_turn)(V row[W])
+/* The exchanges but the one of the largest chunks, which a load can do. */
+VEC_FN void K(mm_turn_within)(K(mm_wide) t[W])
 {
-    K(mm_wide) t[W];
+    (void)t;
 #if VREAL64 + 0
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i++)
-        t[i] = (K(mm_wide))row[i];
+#if VBYTES >= 32
     MM_EXCHANGE(MM_ZIP, 1)
-#define MM_PER_128 2
+#endif
+#if VBYTES >= 64
+    MM_EXCHANGE(MM_ZIP128, 2)
+#endif
 #else
     /* Pairs of rows to pairs of floats, then 64-bit lanes: the columns come out in order. */
 #pragma GCC unroll 16
     for (int i = 0; i < W; i += 4) {
-        K(mm_wide)
-        p0 = (K(mm_wide))MM_ZIP32(row[i], row[i + 1], 0),
-        q0 = (K(mm_wide))MM_ZIP32(row[i], row[i + 1], 1);
-        K(mm_wide)
-        p1 = (K(mm_wide))MM_ZIP32(row[i + 2], row[i + 3], 0),
-        q1 = (K(mm_wide))MM_ZIP32(row[i + 2], row[i + 3], 1);
+        V a = (V)t[i], b = (V)t[i + 1], c = (V)t[i + 2], d = (V)t[i + 3];
+        K(mm_wide) p0 = (K(mm_wide))MM_ZIP32(a, b, 0), q0 = (K(mm_wide))MM_ZIP32(a, b, 1);
+        K(mm_wide) p1 = (K(mm_wide))MM_ZIP32(c, d, 0), q1 = (K(mm_wide))MM_ZIP32(c, d, 1);
         t[i] = MM_ZIP(K(mm_wide), p0, p1, 0);
         t[i + 1] = MM_ZIP(K(mm_wide), p0, p1, 1);
         t[i + 2] = MM_ZIP(K(mm_wide), q0, q1, 0);
         t[i + 3] = MM_ZIP(K(mm_wide), q0, q1, 1);
     }
-#define MM_PER_128 4
-#endif
-#if VBYTES >= 32
-    MM_EXCHANGE(MM_ZIP128, MM_PER_128)
-#endif
 #if VBYTES >= 64
-    MM_EXCHANGE(MM_ZIP256, 2 * MM_PER_128)
+    MM_EXCHANGE(MM_ZIP128, 4)
 #endif
+#endif
+}
+
+/* Transposes W vectors of W lanes in registers. */
+VEC_FN void K(mm_turn)(V row[W])
+{
+    K(mm_wide) t[W];
+#pragma GCC unroll 16
+    for (int i = 0; i < W; i++)
+        t[i] = (K(mm_wide))row[i];
+#if VBYTES >= 64
+    MM_EXCHANGE(MM_ZIP256, W / 2)
+#elif VBYTES >= 32
+    MM_EXCHANGE(MM_ZIP128, W / 2)
+#elif VREAL64 + 0
+    MM_EXCHANGE(MM_ZIP, 1)
+#endif
+    K(mm_turn_within)(t);
 #pragma GCC unroll 16
     for (int i = 0; i < W; i++)
         row[i] = (V)t[i];
+}
+
+/* Half a vector from p, half from q. As shuffles gcc makes this two loads and a shuffle more. */
+#if defined(VEC_512)
+#define MM_HALF(p) _mm256_castps_pd(_mm256_loadu_ps((const void *)(p)))
+#define MM_HALVES(p, q) ((K(mm_wide))_mm512_insertf64x4(_mm512_castpd256_pd512(MM_HALF(p)), MM_HALF(q), 1))
+#elif defined(VEC_256)
+#define MM_HALF(p) _mm_castps_pd(_mm_loadu_ps((const void *)(p)))
+#define MM_HALVES(p, q) ((K(mm_wide))_mm256_insertf128_pd(_mm256_castpd128_pd256(MM_HALF(p)), MM_HALF(q), 1))
+#endif
+
+/* The W x W block at b, transposed: t[i] lane l is b[l*ldb + i]. Two loads of half a vector spare the
+ * widest shuffle. */
+VEC_FN void K(mm_load_turned)(const REAL *b, long ldb, V row[W])
+{
+#if VBYTES >= 32
+    K(mm_wide) t[W];
+#pragma GCC unroll 16
+    for (int i = 0; i < W / 2; i++) {
+        const REAL *p = b + i * ldb, *q = b + (i + W / 2) * ldb;
+        t[i] = MM_HALVES(p, q);
+        t[i + W / 2] = MM_HALVES(p + W / 2, q + W / 2);
+    }
+    K(mm_turn_within)(t);
+#pragma GCC unroll 16
+    for (int i = 0; i < W; i++)
+        row[i] = (V)t[i];
+#else
+#pragma GCC unroll 16
+    for (int i = 0; i < W; i++)
+        row[i] = V_LOAD(b + i * ldb);
+    K(mm_turn)(row);
+#endif
 }
 #endif
 
@@ -91,10 +135,7 @@ static void K(mm_pack_turned)(long k, int rows, const REAL *b, long ldb, REAL *o
     V t[W];
     if (rows == W) {
         for (; kk + W <= k; kk += W) {
-#pragma GCC unroll 16
-            for (int l = 0; l < W; l++)
-                t[l] = V_LOAD(b + l * ldb + kk);
-            K(mm_turn)(t);
+            K(mm_load_turned)(b + kk, ldb, t);
 #pragma GCC unroll 16
             for (int l = 0; l < W; l++)
                 V_STORE(out + (kk + l) * ldo, t[l]);

@@ -31,10 +31,9 @@ VEC_FN REAL *K(mm_at)(const struct K(mm_job) * j, REAL *c, int r, int lane) { re
 /* tall, wide, by_column, masked are constants where this is inlined. x[r,kk] is x[r*ldx + kk], or
  * x[kk*ldx + r] by column. */
 VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, const int masked,
-                       const struct K(mm_job) * j, const REAL *x, REAL *c)
+                       const struct K(mm_job) * j, const REAL *x, const REAL *y, REAL *c)
 {
     const long k = j->k, ldx = j->ldx, ldy = j->ldy, ldc = j->ldc;
-    const REAL *y = j->y;
     const int tail = j->tail, all = (wide - 1) * W + tail;
     V s[8][12], b[12];
     if (!j->acc) {
@@ -120,9 +119,9 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
         REAL *c = j->c + row * (j->turned ? 1 : j->ldc);                                                     \
         for (; tiles > 0; tiles--, x += step, c += down) {                                                   \
             if (MM_MASKED(j))                                                                                \
-                K(mm_tile)(tall, wide, by_column, 1, j, x, c);                                               \
+                K(mm_tile)(tall, wide, by_column, 1, j, x, j->y, c);                                         \
             else                                                                                             \
-                K(mm_tile)(tall, wide, by_column, 0, j, x, c);                                               \
+                K(mm_tile)(tall, wide, by_column, 0, j, x, j->y, c);                                         \
         }                                                                                                    \
     }
 #define MM_BOTH(tall, wide) MM_STRIP(tall, wide, 0) MM_STRIP(tall, wide, 1)
@@ -145,13 +144,30 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
 #endif
 MM_T(MM_BOTH)
 MM_4(MM_BOTH)
-MM_2(MM_BOTH) MM_1(MM_BOTH)
+MM_2(MM_BOTH)
+MM_1(MM_BOTH)
 
-    typedef void K(mm_strip_fn)(const struct K(mm_job) *, long, long);
+typedef void K(mm_strip_fn)(const struct K(mm_job) *, long, long);
 static K(mm_strip_fn) *const K(mm_strip_t)[][2] = {MM_T(MM_NAMES)};
 static K(mm_strip_fn) *const K(mm_strip_4)[][2] = {MM_4(MM_NAMES)};
 static K(mm_strip_fn) *const K(mm_strip_2)[][2] = {MM_2(MM_NAMES)};
 static K(mm_strip_fn) *const K(mm_strip_1)[][2] = {MM_1(MM_NAMES)};
+
+/* One row of C, n long. */
+static void K(mm_shallow)(struct K(mm_job) * j, long n)
+{
+    const REAL *y = j->y;
+    REAL *c = j->c;
+    j->tail = W;
+    for (; n >= 4 * W; n -= 4 * W, y += 4 * W, c += 4 * W)
+        K(mm_tile)(1, 4, 1, 0, j, j->x, y, c);
+    for (; n >= W; n -= W, y += W, c += W)
+        K(mm_tile)(1, 1, 1, 0, j, j->x, y, c);
+    if (n > 0) {
+        j->tail = (int)n;
+        K(mm_tile)(1, 1, 1, 1, j, j->x, y, c);
+    }
+}
 
 /* Vectors that a tile of m rows may hold. */
 static inline int K(mm_widest)(long m)
@@ -159,26 +175,24 @@ static inline int K(mm_widest)(long m)
     return m >= MM_TALL ? MM_WIDE : m >= 4 ? MM_WIDE4 : m >= 2 ? MM_WIDE2 : MM_WIDE1;
 }
 
-/* Rows row..row+m of the job by tiles of `wide` vectors; wide <= mm_widest(m). */
-static void K(mm_rows)(const struct K(mm_job) * j, long row, long m, int wide, int by_column)
+/* m rows by tiles of `wide` vectors; wide <= mm_widest(m). */
+VEC_FN void K(mm_rows)(const struct K(mm_job) * j, long m, int wide, int by_column)
 {
+    long row = 0;
     if (m >= MM_TALL) {
-        long tiles = m / MM_TALL;
-        K(mm_strip_t)[wide - 1][by_column](j, row, tiles);
-        row += tiles * MM_TALL;
-        m -= tiles * MM_TALL;
+        const long tiles = m / MM_TALL;
+        K(mm_strip_t)[wide - 1][by_column](j, 0, tiles);
+        row = tiles * MM_TALL;
     }
-    if (m >= 4) {
+    if (m - row >= 4) {
         K(mm_strip_4)[wide - 1][by_column](j, row, 1);
         row += 4;
-        m -= 4;
     }
-    if (m >= 2) {
+    if (m - row >= 2) {
         K(mm_strip_2)[wide - 1][by_column](j, row, 1);
         row += 2;
-        m -= 2;
     }
-    if (m >= 1)
+    if (m - row >= 1)
         K(mm_strip_1)[wide - 1][by_column](j, row, 1);
 }
 #endif
