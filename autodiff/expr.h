@@ -86,6 +86,7 @@ EX_HIDDEN ex_value ex_lift(ex_parser *p, ex_value x, int level, const char *wher
 /* expr_call.c: numbers and functions */
 EX_HIDDEN double ex_number(ex_parser *p);
 EX_HIDDEN ex_value ex_call(ex_parser *p, ex_name name);
+EX_HIDDEN int ex_callable(const char *name, int integers); /* a function with so many integers? */
 EX_HIDDEN ex_value ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_value b,
                              const char *where);
 EX_HIDDEN ex_value ex_literal(ex_parser *p); /* [1, 2; 3, 4] */

@@ -194,6 +194,18 @@ static ad_var apply(const struct row *f, ad_tape *t, const ad_var x[], const int
     }
 }
 
+/* An operation that refused has told the tape why. */
+static ex_value checked(ex_parser *p, ex_value x, const char *where)
+{
+    if (!ad_is_void(x.v) || p->failed)
+        return x;
+    if (ad_status(p->t) == AD_OK)
+        return ex_fail(p, where, AD_EARG, "this has no value");
+    p->failed = 1;
+    p->bad = x.v;
+    return x;
+}
+
 /* Term by term: operands of sums outside are repeated first. */
 static ex_value act(ex_parser *p, const struct row *f, int n, ex_value x[], const char *where)
 {
@@ -207,7 +219,7 @@ static ex_value act(ex_parser *p, const struct row *f, int n, ex_value x[], cons
         return (ex_value){p->failed ? p->bad : ad_num(0), 0};
     if (!shapes_fit(p, n, x, where))
         return (ex_value){p->bad, 0};
-    return (ex_value){apply(f, p->t, v, NULL, n, 0), level};
+    return checked(p, (ex_value){apply(f, p->t, v, NULL, n, 0), level}, where);
 }
 
 ex_value ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_value b, const char *where)
@@ -231,6 +243,12 @@ static const struct row *look_up(ex_name name)
         if (ex_same(name, (ex_name){table[k].name, (int)strlen(table[k].name)}))
             return &table[k];
     return NULL;
+}
+
+int ex_callable(const char *name, int integers)
+{
+    const struct row *f = look_up((ex_name){name, (int)strlen(name)});
+    return f && (f->integers < 0 || f->integers == integers);
 }
 
 static int grow(void **list, int n, size_t size)
@@ -292,14 +310,17 @@ ex_value ex_call(ex_parser *p, ex_name name)
     ex_expect(p, ')', "to close the arguments");
     ex_value result = {p->failed ? p->bad : ad_num(0), 0};
     if (!p->failed && !p->dry) {
+        for (int k = 0; k < nx && f->kind != ELEMENTWISE; k++) /* these need a tape, and find it in a node */
+            if (ad_is_number(((ad_var *)x)[k]))
+                ((ad_var *)x)[k] = ad_fill(p->t, 1, 1, ((ad_var *)x)[k].value);
         if (f->kind == ELEMENTWISE)
             result = act(p, f, nx, three, name.s);
-        else if (f->kind == MANY_INTEGERS && f->name[0] == 's' && !ad_is_number(*(ad_var *)x) &&
+        else if (f->kind == MANY_INTEGERS && f->name[0] == 's' &&
                  ni - 1 != (f->name[8] == 'c' ? ad_cols(*(ad_var *)x) : ad_rows(*(ad_var *)x)))
             result = ex_fail(p, name.s, AD_EPARSE, "%s needs its size, then an index for each of the %s",
                              f->name, f->name + 8);
         else
-            result.v = apply(f, p->t, x, i, nx, ni);
+            result = checked(p, (ex_value){apply(f, p->t, x, i, nx, ni), 0}, name.s);
     }
     free(x);
     free(i);

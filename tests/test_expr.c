@@ -171,6 +171,7 @@ Test(expr, functions_have_the_names_of_the_operations)
         {"q[n]", 0.75},
         {"q[n-1]", 2},
         {"q[(k+1)/2]", -1.25},
+        {"matmul(2,3)", 6},
         {"sum(scatter_cols(q,2,0,0,1,1)[1])", -0.75},
         {"norm(q-q)", 0},
     };
@@ -447,4 +448,90 @@ Test(expr, names_given_to_the_parser_are_checked)
     cr_expect(ad_is_void(parsed(&g, "1"))); /* a tape with an error stays so */
     ad_free(g.t);
     ad_free(other.t);
+}
+
+Test(expr, printed_text_reads_back_to_the_same_node)
+{
+    static const char *const text[] = {
+        "x",
+        "2^-x",
+        "-x^2",
+        "(-x)^2",
+        "x-(m-1)",
+        "x/(m*x)",
+        "x/m*x",
+        "-(x+m)",
+        "x - -m",
+        "x*(-m)",
+        "(x^m)^x",
+        "x^m^x",
+        "x^(-2)",
+        "-2.5*x",
+        "1e-300*x+0.1",
+        "x^2/(2*m)+1-cos(x)",
+        "a = sin(x)*m; a*a + a^3 - exp(a)",
+        "where(lt(x,m), min(x,m), x)",
+        "sum(i=1..n, p[i]^2/2) + sum(i=1..n-1, (q[i+1]-q[i])^2/2)",
+        "sum(i<j, 1/abs(q[i]-q[j]))",
+        "sum(i=1..n, sum(j=i+1..n, q[i]*j))",
+        "prod(i=1..n, q[i])",
+        "sum(matmul(A, transpose(A)))",
+        "matmul_tt(A, [1,2;3,4;5,6])",
+        "pad(A,1,2,3,4)",
+        "concat_cols(q,p,[1,2])",
+        "scatter_cols(q,3,0,0,1,2)",
+        "reshape(A,3,2)",
+        "add_n(x,m,x*m)",
+        "slice(A,1,1,1,2)",
+        "logsumexp(q)",
+        "stop(x)",
+        "q+expand(x,3,4)*1",
+        "solve(eye(2)+[1,2;2,5], [1;2])",
+        "row_solve([1,2,3,5],[1,2],2,1)",
+        "row_trisolve([1,0,3,5],[1,2],2,1,1)",
+        "norm(A)",
+    };
+    given g = setup();
+    for (int l = 0; l < 2; l++) {
+        if (l && !setlocale(LC_ALL, "de_DE.UTF-8"))
+            break;
+        for (int i = 0; i < COUNT(text); i++) {
+            ad_var y = parsed(&g, text[i]);
+            char *s = ad_print(y);
+            ad_var z = s ? parsed(&g, s) : y;
+            char *again = ad_print(z);
+            cr_expect(s && again && strcmp(s, again) == 0, "%s: %s %s", text[i], s ? s : "", ad_message(g.t));
+            if (parsed(&g, text[i]).id == y.id) /* the tape shares what it has recorded lately */
+                cr_expect_eq(z.id, y.id, "%s: %s", text[i], s);
+            free(again);
+            free(s);
+            ad_clear(g.t);
+        }
+    }
+    setlocale(LC_ALL, "C");
+    ad_var deep = g.v[3], wide = g.v[3]; /* nested and shared: the text stays short */
+    for (int i = 0; i < 3000; i++) {
+        deep = ad_sin(deep);
+        wide = ad_add(ad_mul(wide, wide), ad_num(i % 7));
+        if (i > 500)
+            wide = g.v[3];
+    }
+    const ad_var both[] = {deep, wide};
+    for (int i = 0; i < 2; i++) {
+        char *s = ad_print(both[i]);
+        cr_assert(s && strlen(s) < 100000, "%s", ad_message(g.t));
+        ad_var z = parsed(&g, s);
+        cr_expect(!ad_is_void(z), "%s", ad_message(g.t));
+        cr_expect_eq(ad_scalar(z), ad_scalar(both[i]));
+        free(s);
+    }
+    cr_expect_null(ad_print(parsed(&g, "x*unknown")));
+    ad_clear(g.t);
+    cr_expect_null(ad_print(ad_mul(g.v[3], ad_num(INFINITY))));
+    cr_expect_eq(ad_status(g.t), AD_EUNSUPPORTED, "%s", ad_message(g.t));
+    ad_clear(g.t);
+    ad_free(g.t);
+    char *s = ad_print(ad_num(-0.1));
+    cr_expect_str_eq(s, "(-0.1)");
+    free(s);
 }
