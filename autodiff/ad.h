@@ -44,19 +44,19 @@ typedef struct ad_var {
 /* Status codes. The first error of a tape, a program or a workspace is sticky. */
 enum {
     AD_OK = 0,
-    AD_ENOMEM,   /* an allocation failed */
-    AD_ESHAPE,   /* shapes do not fit the operation */
-    AD_ETAPE,    /* operands from different tapes, or no tape where one is needed */
-    AD_ESTALE,   /* a handle or mark that ad_rewind has removed */
-    AD_EARG,     /* an argument outside its range */
-    AD_ENAME,    /* an unknown or repeated name */
-    AD_EPARSE,   /* a text that is not an expression; the message has the column and a caret */
-    AD_EUNBOUND, /* an input without a value */
-    AD_EDOMAIN,  /* run time: a matrix that is singular or not positive definite */
-    AD_EROOT,    /* run time: a root that did not converge */
-    AD_ECALL,    /* run time: a callback that failed */
+    AD_ENOMEM,       /* an allocation failed */
+    AD_ESHAPE,       /* shapes do not fit the operation */
+    AD_ETAPE,        /* operands from different tapes, or no tape where one is needed */
+    AD_ESTALE,       /* a handle or mark that ad_rewind has removed */
+    AD_EARG,         /* an argument outside its range */
+    AD_ENAME,        /* an unknown or repeated name */
+    AD_EPARSE,       /* a text that is not an expression; the message has the column and a caret */
+    AD_EUNBOUND,     /* an input without a value */
+    AD_EDOMAIN,      /* run time: a matrix that is singular or not positive definite */
+    AD_EROOT,        /* run time: a root that did not converge */
+    AD_ECALL,        /* run time: a callback that failed */
     AD_EUNSUPPORTED, /* this cannot be done for these operations; the message names them */
-    AD_EIO       /* a file, a compiler or a loader failed */
+    AD_EIO           /* a file, a compiler or a loader failed */
 };
 AD_API const char *ad_status_name(int status); /* "AD_ESHAPE" ... */
 
@@ -81,44 +81,47 @@ AD_API void ad_rewind(ad_tape *t, ad_mark to);
 /* A row count: a number, or AD_BATCH, bound when a program runs; -k stands for k times the batch. */
 #define AD_BATCH (-1)
 
-static inline ad_var ad_num(double value) { /* a number: needs no tape */
+static inline ad_var ad_num(double value)
+{ /* a number: needs no tape */
     ad_var v;
     v.tape = NULL;
     v.value = value;
     return v;
 }
-AD_API ad_var ad_input(ad_tape *t, const char *name, int rows, int cols); /* a named variable */
+AD_API ad_var ad_input(ad_tape *t, const char *name, int rows, int cols);      /* a named variable */
 AD_API ad_var ad_const(ad_tape *t, int rows, int cols, const double values[]); /* copied, row-major */
-AD_API ad_var ad_fill(ad_tape *t, int rows, int cols, double value); /* all elements equal; rows may be AD_BATCH */
-AD_API ad_var ad_eye(ad_tape *t, int n);                                       /* identity [n,n] */
+AD_API ad_var ad_fill(ad_tape *t, int rows, int cols,
+                      double value);     /* all elements equal; rows may be AD_BATCH */
+AD_API ad_var ad_eye(ad_tape *t, int n); /* identity [n,n] */
 
-AD_API int ad_is_number(ad_var x); /* 1 for ad_num(...) */
-AD_API int ad_is_void(ad_var x);   /* 1 for the result of a failed call, or a stale handle */
-AD_API int ad_rows(ad_var x);      /* rows: >= 1, or -k for k times the batch; 0 when void */
-AD_API int ad_cols(ad_var x);      /* columns; 0 when void */
-AD_API const char *ad_name(ad_var x);     /* the name of an input, the operation of a node, "number", "void" */
-AD_API int32_t ad_nodes(const ad_tape *t);   /* nodes recorded so far */
-AD_API size_t ad_bytes(const ad_tape *t);    /* memory held by the tape, bytes */
-AD_API int ad_inputs(const ad_tape *t);      /* inputs recorded so far */
-AD_API ad_var ad_input_at(ad_tape *t, int i); /* the i-th input, in recording order */
+AD_API int ad_is_number(ad_var x);    /* 1 for ad_num(...) */
+AD_API int ad_is_void(ad_var x);      /* 1 for the result of a failed call, or a stale handle */
+AD_API int ad_rows(ad_var x);         /* rows: >= 1, or -k for k times the batch; 0 when void */
+AD_API int ad_cols(ad_var x);         /* columns; 0 when void */
+AD_API const char *ad_name(ad_var x); /* the name of an input, the operation of a node, "number", "void" */
+AD_API int32_t ad_nodes(const ad_tape *t);           /* nodes recorded so far */
+AD_API size_t ad_bytes(const ad_tape *t);            /* memory held by the tape, bytes */
+AD_API int ad_inputs(const ad_tape *t);              /* inputs recorded so far */
+AD_API ad_var ad_input_at(ad_tape *t, int i);        /* the i-th input, in recording order */
 AD_API ad_var ad_find(ad_tape *t, const char *name); /* an input by name; void (no error) when absent */
 
 /* Bind an input and evaluate now, one node at a time: for teaching, debugging, and as the oracle. */
-AD_API int ad_set(ad_var x, int rows, const double values[]); /* copies rows*cols numbers; rows fixes the batch */
+AD_API int ad_set(ad_var x, int rows,
+                  const double values[]); /* copies rows*cols numbers; rows fixes the batch */
 AD_API const double *ad_value(ad_var x); /* rows*cols numbers, owned by the tape, valid until the next ad_set,
                                           * ad_rewind or recording; NULL on error */
 AD_API double ad_scalar(ad_var x);       /* the one element of a [1,1] value, or of a number; NaN on error */
 
 /* 2. Elementwise operations: y = f(x), with broadcasting ---------------------------------------- */
 
-AD_API ad_var ad_neg(ad_var x);      /* -x */
-AD_API ad_var ad_square(ad_var x);   /* x^2 */
-AD_API ad_var ad_sqrt(ad_var x);     /* x^(1/2) */
-AD_API ad_var ad_cbrt(ad_var x);     /* x^(1/3), odd */
-AD_API ad_var ad_exp(ad_var x);      /* e^x */
-AD_API ad_var ad_expm1(ad_var x);    /* e^x - 1, accurate near 0 */
-AD_API ad_var ad_log(ad_var x);      /* ln x */
-AD_API ad_var ad_log1p(ad_var x);    /* ln(1 + x), accurate near 0 */
+AD_API ad_var ad_neg(ad_var x);    /* -x */
+AD_API ad_var ad_square(ad_var x); /* x^2 */
+AD_API ad_var ad_sqrt(ad_var x);   /* x^(1/2) */
+AD_API ad_var ad_cbrt(ad_var x);   /* x^(1/3), odd */
+AD_API ad_var ad_exp(ad_var x);    /* e^x */
+AD_API ad_var ad_expm1(ad_var x);  /* e^x - 1, accurate near 0 */
+AD_API ad_var ad_log(ad_var x);    /* ln x */
+AD_API ad_var ad_log1p(ad_var x);  /* ln(1 + x), accurate near 0 */
 AD_API ad_var ad_sin(ad_var x);
 AD_API ad_var ad_cos(ad_var x);
 AD_API ad_var ad_tan(ad_var x);
@@ -128,7 +131,7 @@ AD_API ad_var ad_atan(ad_var x);
 AD_API ad_var ad_sinh(ad_var x);
 AD_API ad_var ad_cosh(ad_var x);
 AD_API ad_var ad_tanh(ad_var x);
-AD_API ad_var ad_dtanh(ad_var x);    /* 1/cosh(x)^2, the derivative of tanh, to full relative accuracy */
+AD_API ad_var ad_dtanh(ad_var x); /* 1/cosh(x)^2, the derivative of tanh, to full relative accuracy */
 AD_API ad_var ad_asinh(ad_var x);
 AD_API ad_var ad_acosh(ad_var x);
 AD_API ad_var ad_atanh(ad_var x);
@@ -147,16 +150,16 @@ AD_API ad_var ad_add(ad_var a, ad_var b);
 AD_API ad_var ad_sub(ad_var a, ad_var b);
 AD_API ad_var ad_mul(ad_var a, ad_var b);
 AD_API ad_var ad_div(ad_var a, ad_var b);
-AD_API ad_var ad_mulz(ad_var a, ad_var b);  /* a b, and 0 where a = 0 whatever b is */
-AD_API ad_var ad_divz(ad_var a, ad_var b);  /* a / b, and 0 where a = 0 whatever b is */
-AD_API ad_var ad_pow(ad_var a, ad_var b);   /* a^b */
-AD_API ad_var ad_atan2(ad_var a, ad_var b); /* angle of the point (b, a) */
-AD_API ad_var ad_hypot(ad_var a, ad_var b); /* sqrt(a^2 + b^2), no overflow */
-AD_API ad_var ad_min(ad_var a, ad_var b);   /* the derivative goes to a where a = b */
-AD_API ad_var ad_max(ad_var a, ad_var b);   /* the derivative goes to a where a = b */
-AD_API ad_var ad_lt(ad_var a, ad_var b);    /* 1 where a < b, else 0; derivative 0 */
-AD_API ad_var ad_le(ad_var a, ad_var b);    /* 1 where a <= b, else 0; derivative 0 */
-AD_API ad_var ad_eq(ad_var a, ad_var b);    /* 1 where a = b, else 0; derivative 0 */
+AD_API ad_var ad_mulz(ad_var a, ad_var b);            /* a b, and 0 where a = 0 whatever b is */
+AD_API ad_var ad_divz(ad_var a, ad_var b);            /* a / b, and 0 where a = 0 whatever b is */
+AD_API ad_var ad_pow(ad_var a, ad_var b);             /* a^b */
+AD_API ad_var ad_atan2(ad_var a, ad_var b);           /* angle of the point (b, a) */
+AD_API ad_var ad_hypot(ad_var a, ad_var b);           /* sqrt(a^2 + b^2), no overflow */
+AD_API ad_var ad_min(ad_var a, ad_var b);             /* the derivative goes to a where a = b */
+AD_API ad_var ad_max(ad_var a, ad_var b);             /* the derivative goes to a where a = b */
+AD_API ad_var ad_lt(ad_var a, ad_var b);              /* 1 where a < b, else 0; derivative 0 */
+AD_API ad_var ad_le(ad_var a, ad_var b);              /* 1 where a <= b, else 0; derivative 0 */
+AD_API ad_var ad_eq(ad_var a, ad_var b);              /* 1 where a = b, else 0; derivative 0 */
 AD_API ad_var ad_where(ad_var c, ad_var a, ad_var b); /* a where c is not 0, else b */
 AD_API ad_var ad_add_n(int n, const ad_var x[]);      /* x0 + x1 + ..., left to right */
 
@@ -168,41 +171,44 @@ AD_API ad_var ad_sum_cols(ad_var x);  /* over columns: [r,c] -> [r,1] */
 AD_API ad_var ad_mean(ad_var x);      /* of all elements -> [1,1]; the batch size is known when it runs */
 AD_API ad_var ad_count(ad_var x);     /* the number of rows of x, as a value [1,1]; derivative 0 */
 AD_API ad_var ad_logsumexp(ad_var x); /* per row: ln sum_j e^x_j -> [r,1], no overflow */
-AD_API ad_var ad_norm(ad_var x);      /* per row: sqrt(sum_j x_j^2) -> [r,1], no overflow; derivative 0 at 0 */
+AD_API ad_var ad_norm(ad_var x); /* per row: sqrt(sum_j x_j^2) -> [r,1], no overflow; derivative 0 at 0 */
 
-AD_API ad_var ad_reshape(ad_var x, int rows, int cols);  /* the same elements in row-major order */
-AD_API ad_var ad_expand(ad_var x, int rows, int cols);   /* repeat rows or columns of size 1 */
-AD_API ad_var ad_sum_to(ad_var x, int rows, int cols);   /* transpose of ad_expand: sum to that shape */
-AD_API ad_var ad_slice(ad_var x, int row, int rows, int col, int cols); /* a block; rows of a batch only whole */
-AD_API ad_var ad_cols_of(ad_var x, int col, int cols);   /* columns col ... col+cols-1 of every row */
-AD_API ad_var ad_rows_of(ad_var x, int row, int rows);   /* rows row ... row+rows-1 */
-AD_API ad_var ad_at(ad_var x, int row, int col);         /* one element [1,1] */
+AD_API ad_var ad_reshape(ad_var x, int rows, int cols); /* the same elements in row-major order */
+AD_API ad_var ad_expand(ad_var x, int rows, int cols);  /* repeat rows or columns of size 1 */
+AD_API ad_var ad_sum_to(ad_var x, int rows, int cols);  /* transpose of ad_expand: sum to that shape */
+AD_API ad_var ad_slice(ad_var x, int row, int rows, int col,
+                       int cols);                      /* a block; rows of a batch only whole */
+AD_API ad_var ad_cols_of(ad_var x, int col, int cols); /* columns col ... col+cols-1 of every row */
+AD_API ad_var ad_rows_of(ad_var x, int row, int rows); /* rows row ... row+rows-1 */
+AD_API ad_var ad_at(ad_var x, int row, int col);       /* one element [1,1] */
 AD_API ad_var ad_pad(ad_var x, int above, int below, int left, int right); /* zeros around */
-AD_API ad_var ad_concat_rows(int n, const ad_var x[]);   /* one below the other */
-AD_API ad_var ad_concat_cols(int n, const ad_var x[]);   /* side by side */
-AD_API ad_var ad_gather_cols(ad_var x, int n, const int index[]);  /* y[:,k] = x[:,index[k]] */
-AD_API ad_var ad_gather_rows(ad_var x, int n, const int index[]);  /* y[k,:] = x[index[k],:] */
-AD_API ad_var ad_scatter_cols(ad_var x, int cols, const int index[]); /* y[:,index[k]] += x[:,k], y has cols columns */
-AD_API ad_var ad_scatter_rows(ad_var x, int rows, const int index[]); /* y[index[k],:] += x[k,:], y has rows rows */
-AD_API ad_var ad_stop(ad_var x);                         /* x, with derivative 0 */
+AD_API ad_var ad_concat_rows(int n, const ad_var x[]);                     /* one below the other */
+AD_API ad_var ad_concat_cols(int n, const ad_var x[]);                     /* side by side */
+AD_API ad_var ad_gather_cols(ad_var x, int n, const int index[]);          /* y[:,k] = x[:,index[k]] */
+AD_API ad_var ad_gather_rows(ad_var x, int n, const int index[]);          /* y[k,:] = x[index[k],:] */
+AD_API ad_var ad_scatter_cols(ad_var x, int cols,
+                              const int index[]); /* y[:,index[k]] += x[:,k], y has cols columns */
+AD_API ad_var ad_scatter_rows(ad_var x, int rows,
+                              const int index[]); /* y[index[k],:] += x[k,:], y has rows rows */
+AD_API ad_var ad_stop(ad_var x);                  /* x, with derivative 0 */
 
 /* 4. Matrices --------------------------------------------------------------------------------- */
 
-AD_API ad_var ad_transpose(ad_var x);                    /* [r,c] -> [c,r]; not for a batch of rows */
-AD_API ad_var ad_matmul(ad_var a, ad_var b);             /* a b:   [m,k] [k,n] -> [m,n] */
-AD_API ad_var ad_matmul_nt(ad_var a, ad_var b);          /* a b':  [m,k] [n,k] -> [m,n] */
-AD_API ad_var ad_matmul_tn(ad_var a, ad_var b);          /* a' b:  [k,m] [k,n] -> [m,n]; sums over a batch */
-AD_API ad_var ad_matmul_tt(ad_var a, ad_var b);          /* a' b': [k,m] [n,k] -> [m,n] */
-AD_API ad_var ad_dot(ad_var a, ad_var b);                /* sum of a*b over all elements -> [1,1] */
-AD_API ad_var ad_outer(ad_var a, ad_var b);              /* a b' of two vectors (row or column): [m] [n] -> [m,n] */
-AD_API ad_var ad_diag(ad_var v);                         /* vector of n -> diagonal matrix [n,n] */
-AD_API ad_var ad_diagonal(ad_var a);                     /* [n,n] -> its diagonal [1,n] */
-AD_API ad_var ad_trace(ad_var a);                        /* [n,n] -> [1,1] */
-AD_API ad_var ad_tril_pack(ad_var a);                    /* [n,n] -> lower triangle by rows [1,n(n+1)/2] */
-AD_API ad_var ad_tril_unpack(ad_var v);                  /* [1,n(n+1)/2] -> lower triangle [n,n], zeros above */
-AD_API ad_var ad_solve(ad_var a, ad_var b);              /* a^-1 b: [n,n] [n,k] -> [n,k], pivoted LU */
-AD_API ad_var ad_cholesky(ad_var a);                     /* L, a = L L', from the lower triangle of a */
-AD_API ad_var ad_logdet(ad_var a);                       /* ln |det a| -> [1,1] */
+AD_API ad_var ad_transpose(ad_var x);           /* [r,c] -> [c,r]; not for a batch of rows */
+AD_API ad_var ad_matmul(ad_var a, ad_var b);    /* a b:   [m,k] [k,n] -> [m,n] */
+AD_API ad_var ad_matmul_nt(ad_var a, ad_var b); /* a b':  [m,k] [n,k] -> [m,n] */
+AD_API ad_var ad_matmul_tn(ad_var a, ad_var b); /* a' b:  [k,m] [k,n] -> [m,n]; sums over a batch */
+AD_API ad_var ad_matmul_tt(ad_var a, ad_var b); /* a' b': [k,m] [n,k] -> [m,n] */
+AD_API ad_var ad_dot(ad_var a, ad_var b);       /* sum of a*b over all elements -> [1,1] */
+AD_API ad_var ad_outer(ad_var a, ad_var b);     /* a b' of two vectors (row or column): [m] [n] -> [m,n] */
+AD_API ad_var ad_diag(ad_var v);                /* vector of n -> diagonal matrix [n,n] */
+AD_API ad_var ad_diagonal(ad_var a);            /* [n,n] -> its diagonal [1,n] */
+AD_API ad_var ad_trace(ad_var a);               /* [n,n] -> [1,1] */
+AD_API ad_var ad_tril_pack(ad_var a);           /* [n,n] -> lower triangle by rows [1,n(n+1)/2] */
+AD_API ad_var ad_tril_unpack(ad_var v);         /* [1,n(n+1)/2] -> lower triangle [n,n], zeros above */
+AD_API ad_var ad_solve(ad_var a, ad_var b);     /* a^-1 b: [n,n] [n,k] -> [n,k], pivoted LU */
+AD_API ad_var ad_cholesky(ad_var a);            /* L, a = L L', from the lower triangle of a */
+AD_API ad_var ad_logdet(ad_var a);              /* ln |det a| -> [1,1] */
 /* The same, one small matrix in each row: an m x n matrix is a row of m*n numbers. A side with one row
  * is shared by all. */
 AD_API ad_var ad_row_matmul(ad_var a, ad_var b, int m, int k, int n); /* [B,m*k] [B,k*n] -> [B,m*n] */
@@ -215,9 +221,10 @@ AD_API ad_var ad_row_trace(ad_var a, int n);                          /* [B,n*n]
 AD_API ad_var ad_row_tril_pack(ad_var a, int n);                      /* [B,n*n] -> [B,n(n+1)/2] */
 AD_API ad_var ad_row_tril_unpack(ad_var v, int n);                    /* [B,n(n+1)/2] -> [B,n*n] */
 AD_API ad_var ad_row_solve(ad_var a, ad_var b, int n, int k);         /* [B,n*n] [B,n*k] -> [B,n*k] */
-AD_API ad_var ad_row_trisolve(ad_var l, ad_var b, int n, int k, int transposed); /* l lower: l^-1 b, or l'^-1 b */
-AD_API ad_var ad_row_cholesky(ad_var a, int n);                       /* [B,n*n] -> [B,n*n] */
-AD_API ad_var ad_row_logdet(ad_var a, int n);                         /* [B,n*n] -> [B,1] */
+AD_API ad_var ad_row_trisolve(ad_var l, ad_var b, int n, int k,
+                              int transposed);  /* l lower: l^-1 b, or l'^-1 b */
+AD_API ad_var ad_row_cholesky(ad_var a, int n); /* [B,n*n] -> [B,n*n] */
+AD_API ad_var ad_row_logdet(ad_var a, int n);   /* [B,n*n] -> [B,1] */
 
 /* 5. Derivatives, recorded on the same tape ------------------------------------------------------- */
 
@@ -226,15 +233,15 @@ AD_API ad_var ad_row_logdet(ad_var a, int n);                         /* [B,n*n]
  * An x_j that y does not depend on gets zeros. Returns AD_OK or the status of the tape. */
 AD_API int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x[], ad_var dx[]);
 AD_API int ad_grads(ad_var y, int nx, const ad_var x[], ad_var dx[]); /* one y [1,1], seed 1, several x */
-AD_API ad_var ad_grad(ad_var y, ad_var x);             /* dy/dx: y [1,1] -> the shape of x */
+AD_API ad_var ad_grad(ad_var y, ad_var x);                            /* dy/dx: y [1,1] -> the shape of x */
 /* ad_jvp - dy_i = sum_j dy_i/dx_j v_j, forward mode, v_j of the shape of x_j. */
 AD_API int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[]);
 /* ad_hvp - Hessian-vector product (d2y/dx2) v, as the tangent of the gradient.
  *   y [1,1]   x [r,c]   v [r,c]   ->   [r,c]
  * Source: Pearlmutter (1994), Neural Computation 6, 147-160. */
 AD_API ad_var ad_hvp(ad_var y, ad_var x, ad_var v);
-AD_API ad_var ad_jacobian(ad_var y, ad_var x);      /* [elements of y, elements of x]; no batch */
-AD_API ad_var ad_hessian(ad_var y, ad_var x);       /* y [1,1] -> [n,n], n elements of x; no batch */
+AD_API ad_var ad_jacobian(ad_var y, ad_var x); /* [elements of y, elements of x]; no batch */
+AD_API ad_var ad_hessian(ad_var y, ad_var x);  /* y [1,1] -> [n,n], n elements of x; no batch */
 /* Per row of a batch: y [B,m] and x [B,n] where row i of y depends on row i of x only (else AD_ESHAPE);
  * or, for ad_grad_rows, x without a batch: the gradient of each row's y [B,1], one row each. */
 AD_API ad_var ad_grad_rows(ad_var y, ad_var x);     /* [B,1] -> [B,n] (or [B, elements of x]) */
@@ -253,7 +260,8 @@ AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
  * above by its name, pi, q[i], sum(i=1..n, ...), sum(i<j, ...), definitions  name = expression ; ...
  * Errors: AD_EPARSE or AD_ENAME, with the column and a caret. Grammar: docs/expressions.md. */
 AD_API ad_var ad_parse(ad_tape *t, const char *text, int n, const char *const names[], const ad_var vars[]);
-AD_API char *ad_print(ad_var x); /* text that ad_parse reads back to the same node; free() it; NULL on error */
+AD_API char *
+ad_print(ad_var x); /* text that ad_parse reads back to the same node; free() it; NULL on error */
 AD_API char *ad_dump(int n, const ad_var x[], int values); /* the nodes x depends on, a line each; with values
                                                             * and, for the last x, adjoints when values != 0 */
 AD_API char *ad_dot_graph(int n, const ad_var x[]);        /* the same as Graphviz text; free() both */
@@ -263,13 +271,17 @@ AD_API char *ad_first_nan(ad_var x);
 
 /* 7. Programs -------------------------------------------------------------------------------------- */
 
-enum { AD_F64 = 0, AD_F32 = 1, AD_F80 = 2 }; /* the type of all numbers of a program: double, float, long double */
-enum { AD_OPT_FULL = 0, AD_OPT_NONE = 1 };   /* AD_OPT_NONE: one node, one instruction, no reuse: the oracle */
+enum {
+    AD_F64 = 0,
+    AD_F32 = 1,
+    AD_F80 = 2
+}; /* the type of all numbers of a program: double, float, long double */
+enum { AD_OPT_FULL = 0, AD_OPT_NONE = 1 }; /* AD_OPT_NONE: one node, one instruction, no reuse: the oracle */
 
 typedef struct ad_options { /* zero is the default of every field */
-    int real;  /* AD_F64, AD_F32, AD_F80 */
-    int opt;   /* AD_OPT_FULL, AD_OPT_NONE */
-    int block; /* rows of a batch that are worked on together; 0: chosen */
+    int real;               /* AD_F64, AD_F32, AD_F80 */
+    int opt;                /* AD_OPT_FULL, AD_OPT_NONE */
+    int block;              /* rows of a batch that are worked on together; 0: chosen */
 } ad_options;
 
 typedef struct ad_program ad_program; /* immutable; threads may share it */
@@ -281,7 +293,8 @@ typedef struct ad_pool ad_pool;       /* threads that runs may use */
 AD_API ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                               const ad_options *options);
 AD_API void ad_program_free(ad_program *p);
-AD_API ad_pool *ad_pool_new(int threads); /* threads >= 1, the caller's thread included; 0: one per processor */
+AD_API ad_pool *
+ad_pool_new(int threads); /* threads >= 1, the caller's thread included; 0: one per processor */
 AD_API void ad_pool_free(ad_pool *pool);
 AD_API ad_work *ad_work_new(const ad_program *p, ad_pool *pool); /* pool may be NULL */
 AD_API void ad_work_free(ad_work *w);
@@ -294,10 +307,11 @@ AD_API const char *ad_work_message(const ad_work *w);
 
 typedef struct ad_report { /* what compiling did */
     int64_t nodes, live, after_cse, after_fold, instructions, scalar_instructions;
-    int64_t program_bytes; /* code and constants */
-    int64_t work_bytes;    /* workspace for a batch of 1, bytes */
+    int64_t program_bytes;      /* code and constants */
+    int64_t work_bytes;         /* workspace for a batch of 1, bytes */
     int64_t work_bytes_per_row; /* more for each further row of the batch */
-    double flops, flops_per_row; /* add, mul, fma 1 (a fused one is 2 useful flops); div, sqrt 4; transcendental 10 */
+    double flops,
+        flops_per_row; /* add, mul, fma 1 (a fused one is 2 useful flops); div, sqrt 4; transcendental 10 */
     int stages, block;
     const char *isa; /* the kernels in use: "base", "v3", "v4" */
 } ad_report;
@@ -332,7 +346,8 @@ typedef struct ad_root_options {
     int max_iter;     /* 0: 50 */
     double tolerance; /* on the last Newton step relative to 1 + |y|; 0: 1e-12 */
 } ad_root_options;
-AD_API ad_var ad_root(ad_tape *t, const ad_func *F, ad_var start, int nx, const ad_var x[], const ad_root_options *o);
+AD_API ad_var ad_root(ad_tape *t, const ad_func *F, ad_var start, int nx, const ad_var x[],
+                      const ad_root_options *o);
 /* ad_custom - a C callback as a node. value(): out [rows,cols] from in (arrays in double, row-major), 0 or an
  * error code. pullback (may be NULL: then not differentiable): records the adjoints on the tape. Both may be
  * called from several threads when row_local is set, each with some of the rows. */
@@ -366,10 +381,10 @@ AD_API ad_program *ad_native(const ad_program *p, const char *cache, char **how)
 
 /* The operation table, for programs that list it (parsers, documentation, tests). */
 typedef struct ad_op_info {
-    const char *name;    /* "tanh": ad_tanh, and its name in expressions */
-    const char *kind;    /* "leaf", "elementwise", "linear", "bilinear", "other" */
-    int arity;           /* operands; -1: any number */
-    int parsed;          /* 1 when expressions know it by this name */
+    const char *name; /* "tanh": ad_tanh, and its name in expressions */
+    const char *kind; /* "leaf", "elementwise", "linear", "bilinear", "other" */
+    int arity;        /* operands; -1: any number */
+    int parsed;       /* 1 when expressions know it by this name */
 } ad_op_info;
 AD_API int ad_op_count(void);
 AD_API int ad_op_at(int i, ad_op_info *out);
@@ -379,8 +394,8 @@ AD_API int ad_op_at(int i, ad_op_info *out);
 #endif
 
 /* ad_expr(tape, "p^2/(2*m) + 1 - cos(q)", p, q, m): ad_parse with the C names of the values. */
-#define ad_expr(t, text, ...)                                                                                  \
-    ad_parse_named(t, text, #__VA_ARGS__, (int)(sizeof((ad_var[]){__VA_ARGS__}) / sizeof(ad_var)),            \
+#define ad_expr(t, text, ...)                                                                                \
+    ad_parse_named(t, text, #__VA_ARGS__, (int)(sizeof((ad_var[]){__VA_ARGS__}) / sizeof(ad_var)),           \
                    (const ad_var[]){__VA_ARGS__})
 #ifdef __cplusplus
 extern "C"
@@ -390,14 +405,12 @@ extern "C"
 
 /* Sugar: ad_mul(2, x). One temporary an argument, so nested calls expand linearly. */
 #if defined(__GNUC__) && !defined(__cplusplus) && !defined(AD_NO_SUGAR)
-static inline ad_var ad_same_(ad_var x) {
-    return x;
-}
+static inline ad_var ad_same_(ad_var x) { return x; }
 #define AD_CAT_(a, b) a##b
-#define AD_V1_(x, v)                                                                                           \
-    __extension__({                                                                                            \
-        __auto_type v = (x);                                                                                   \
-        _Generic(v, ad_var : ad_same_, default : ad_num)(v);                                                   \
+#define AD_V1_(x, v)                                                                                         \
+    __extension__({                                                                                          \
+        __auto_type v = (x);                                                                                 \
+        _Generic(v, ad_var : ad_same_, default : ad_num)(v);                                                 \
     })
 #define AD_V2_(x, n) AD_V1_(x, AD_CAT_(ad_v_, n))
 #define AD_V_(x) AD_V2_(x, __COUNTER__)

@@ -1,0 +1,32 @@
+/* kernels.h - private: the table of kernels, one per instruction set and real type.
+ * A kernel reads its operands and writes its result; it keeps nothing and allocates nothing.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef AD_KERNELS_H
+#define AD_KERNELS_H
+
+#include "../tape.h"
+
+typedef struct ad_kcall {
+    void *dst;
+    const void *const *src;
+    int64_t rows, cols;        /* of the result, at run time */
+    const int64_t (*shape)[2]; /* of the operands */
+    int nargs, nattr;
+    const int32_t *attr;
+    void *scratch;   /* as many numbers as value.c says the kernel needs */
+    int64_t bad_row; /* where a kernel failed */
+} ad_kcall;
+
+typedef int (*ad_kernel)(ad_kcall *c); /* AD_OK or AD_EDOMAIN */
+
+typedef struct ad_kernels {
+    const char *isa;
+    int real;
+    size_t size; /* bytes of a number */
+    ad_kernel run[OP_COUNT_];
+} ad_kernels;
+
+HIDDEN const ad_kernels *ad_kernels_for(int real); /* for this processor; NOETHER_ISA overrides */
+
+#endif

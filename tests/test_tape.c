@@ -1,0 +1,123 @@
+/* test_tape.c - handles, leaves, errors, marks: what the tape promises before any derivative.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "ad.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+Test(tape, a_shape_error_names_operation_and_shapes)
+{
+    ad_tape *t = ad_new();
+    ad_var a = ad_input(t, "a", 64, 2), b = ad_input(t, "b", 3, 32);
+    ad_var c = ad_matmul(a, b);
+    cr_assert(ad_is_void(c));
+    cr_assert_eq(ad_status(t), AD_ESHAPE);
+    cr_assert_str_eq(ad_message(t), "ad_matmul: [64,2] x [3,32]: inner sizes differ");
+    cr_assert(ad_is_void(ad_sin(ad_add(c, a)))); /* void passes through */
+    cr_assert_str_eq(ad_message(t), "ad_matmul: [64,2] x [3,32]: inner sizes differ");
+    ad_clear(t);
+    cr_assert_eq(ad_status(t), AD_OK);
+    cr_assert(!ad_is_void(ad_sin(a)));
+    ad_free(t);
+}
+
+Test(tape, stale_handles_and_foreign_tapes_are_errors)
+{
+    ad_tape *t = ad_new(), *u = ad_new();
+    ad_var x = ad_input(t, "x", 1, 1);
+    ad_mark m = ad_here(t);
+    ad_var y = ad_sin(x);
+    ad_rewind(t, m);
+    cr_assert(ad_is_void(y));
+    cr_assert(ad_is_void(ad_add(x, y)));
+    cr_assert_eq(ad_status(t), AD_ESTALE);
+    ad_clear(t);
+    ad_var z = ad_cos(x); /* reuses the id of y */
+    cr_assert(ad_is_void(y));
+    cr_assert(!ad_is_void(z));
+    cr_assert(!ad_is_void(x));
+    ad_mark inner = ad_here(t);
+    ad_rewind(t, m);
+    ad_rewind(t, inner);
+    cr_assert_eq(ad_status(t), AD_ESTALE);
+    ad_clear(t);
+    ad_var w = ad_input(u, "w", 1, 1);
+    cr_assert(ad_is_void(ad_mul(x, w)));
+    cr_assert_eq(ad_status(t), AD_ETAPE);
+    ad_free(t);
+    ad_free(u);
+}
+
+Test(tape, numbers_need_no_tape)
+{
+    ad_var v = ad_add(2, ad_mul(3, ad_num(4)));
+    cr_assert(ad_is_number(v));
+    cr_assert_eq(v.value, 14);
+    cr_assert_eq(ad_scalar(ad_sin(ad_num(0.0))), 0);
+}
+
+Test(tape, equal_nodes_are_shared_and_inputs_are_not)
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, 1);
+    ad_var a = ad_sin(x), b = ad_sin(x);
+    cr_assert_eq(a.id, b.id);
+    int32_t before = ad_nodes(t);
+    ad_add(x, 0.1);
+    ad_add(x, 0.1);
+    cr_assert_eq(ad_nodes(t), before + 2);
+    cr_assert(ad_is_void(ad_input(t, "x", 1, 1)));
+    cr_assert_eq(ad_status(t), AD_ENAME);
+    ad_free(t);
+}
+
+Test(tape, literal_zeros_and_ones_fold_with_the_right_shape)
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", AD_BATCH, 3);
+    cr_assert_eq(ad_add(x, 0).id, x.id);
+    cr_assert_eq(ad_mul(1, x).id, x.id);
+    ad_var z = ad_mul(x, 0);
+    cr_assert_eq(ad_rows(z), AD_BATCH);
+    cr_assert_eq(ad_cols(z), 3);
+    cr_assert_eq(ad_neg(ad_neg(x)).id, x.id);
+    ad_free(t);
+}
+
+Test(tape, an_unbound_input_is_one_clear_error)
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "angle", 1, 1);
+    cr_assert(isnan(ad_scalar(ad_sin(x))));
+    cr_assert_eq(ad_status(t), AD_EUNBOUND);
+    cr_assert(strstr(ad_message(t), "\"angle\""));
+    ad_free(t);
+}
+
+Test(tape, a_null_tape_gives_void_values)
+{
+    ad_var x = ad_input(NULL, "x", 1, 1);
+    cr_assert(ad_is_void(x));
+    cr_assert(ad_is_void(ad_sin(x)));
+    cr_assert(ad_is_void(ad_sum(ad_matmul(x, x))));
+    cr_assert_eq(ad_status(NULL), AD_ENOMEM);
+    ad_free(NULL);
+}
+
+Test(tape, batches_of_different_size_do_not_mix)
+{
+    ad_tape *t = ad_new();
+    double v[6] = {1, 2, 3, 4, 5, 6};
+    ad_var x = ad_input(t, "x", AD_BATCH, 1), y = ad_input(t, "y", AD_BATCH, 1);
+    ad_set(x, 6, v);
+    ad_set(y, 5, v);
+    cr_assert_null(ad_value(ad_add(x, y)));
+    cr_assert_eq(ad_status(t), AD_ESHAPE);
+    ad_clear(t);
+    ad_set(y, 6, v);
+    cr_assert_eq(ad_scalar(ad_sum(ad_mul(x, y))), 91);
+    cr_assert_eq(ad_scalar(ad_mean(x)), 3.5);
+    ad_free(t);
+}
