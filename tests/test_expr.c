@@ -1,6 +1,7 @@
 /* test_expr.c - expressions: precedence, functions, sums recorded once, and errors that point at the place. */
 /* SPDX-License-Identifier: MIT */
 #include "ad.h"
+#include "failalloc.h"
 
 #include <criterion/criterion.h>
 #include <locale.h>
@@ -534,4 +535,39 @@ Test(expr, printed_text_reads_back_to_the_same_node)
     char *s = ad_print(ad_num(-0.1));
     cr_expect_str_eq(s, "(-0.1)");
     free(s);
+}
+
+static int all_of_it(void)
+{
+    ad_tape *t = ad_new();
+    if (!t)
+        return AD_ENOMEM;
+    ad_var q = ad_input(t, "q", 1, 5);
+    ad_var y = ad_expr(t,
+                       "a = [1,2,3]; sum(i<j, q[i]*q[j]*i) + prod(i=1..n, q[i]) + sum(concat_cols(q,a)) + "
+                       "sum(i=1..n, q[i]*sum(j=i..n, q[j]*prod(k=j..n, q[k]))) + sum(gather_cols(q,3,0))",
+                       q);
+    char *s = ad_print(y);
+    int status = ad_status(t);
+    cr_assert((s != NULL) == (status == AD_OK));
+    free(s);
+    ad_free(t);
+    return status;
+}
+
+Test(expr, no_memory_at_any_moment_is_an_error_and_not_a_crash)
+{
+    long n = 1;
+    for (;; n++) {
+        failalloc_arm(n, 1);
+        int status = all_of_it();
+        long live = failalloc_live();
+        if (failalloc_disarm() < n) {
+            cr_expect_eq(status, AD_OK);
+            break;
+        }
+        cr_expect_eq(status, AD_ENOMEM, "allocation %ld: %s", n, ad_status_name(status));
+        cr_expect_eq(live, 0, "allocation %ld", n);
+    }
+    cr_expect_gt(n, 20);
 }
