@@ -24,8 +24,7 @@ static int K(row_matmul)(ad_kcall *c)
     int m = c->attr[0], k = c->attr[1], n = c->attr[2];
     for (int64_t i = 0; i < c->rows; i++)
         K(matmul)
-        (m, n, k, K(row_of)(c, 0, i), k, 0, K(row_of)(c, 1, i), n, 0, (REAL *)c->dst + i * c->cols, n, 0,
-         NULL);
+    (m, n, k, K(row_of)(c, 0, i), k, 0, K(row_of)(c, 1, i), n, 0, (REAL *)c->dst + i * c->cols, n, 0, NULL);
     return AD_OK;
 }
 

@@ -179,7 +179,7 @@ static int K(gather_rows)(ad_kcall *c)
 {
     for (int64_t i = 0; i < c->rows; i++)
         K(block)
-        ((REAL *)c->dst + i * c->cols, 0, (const REAL *)c->src[0] + c->attr[i] * c->cols, 0, 1, c->cols);
+    ((REAL *)c->dst + i * c->cols, 0, (const REAL *)c->src[0] + c->attr[i] * c->cols, 0, 1, c->cols);
     return AD_OK;
 }
 static int K(scatter_cols)(ad_kcall *c)
