@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* "ad_parse: column 7: ..." with the piece of the text around it and a caret. */
-ex_value ex_fail(ex_parser *p, const char *where, int status, const char *format, ...)
+ex_value ad_ex_fail(ex_parser *p, const char *where, int status, const char *format, ...)
 {
     enum { WIDE = 60 };
     char message[200], piece[WIDE + 1];
@@ -42,16 +42,16 @@ ex_value ex_fail(ex_parser *p, const char *where, int status, const char *format
     return (ex_value){p->bad, 0};
 }
 
-char ex_peek(ex_parser *p)
+char ad_ex_peek(ex_parser *p)
 {
     while (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r')
         p->at++;
     return *p->at;
 }
 
-int ex_take(ex_parser *p, char c)
+int ad_ex_take(ex_parser *p, char c)
 {
-    if (ex_peek(p) != c)
+    if (ad_ex_peek(p) != c)
         return 0;
     p->at++;
     return 1;
@@ -60,7 +60,7 @@ int ex_take(ex_parser *p, char c)
 /* What stands here, for a message. */
 static const char *here(ex_parser *p, char out[16])
 {
-    char c = ex_peek(p);
+    char c = ad_ex_peek(p);
     int n = 1;
     if (!c)
         return "the end";
@@ -72,15 +72,15 @@ static const char *here(ex_parser *p, char out[16])
     return out;
 }
 
-int ex_expect(ex_parser *p, char c, const char *after)
+int ad_ex_expect(ex_parser *p, char c, const char *after)
 {
     char seen[16];
     if (p->failed)
         return 0;
-    if (ex_take(p, c))
+    if (ad_ex_take(p, c))
         return 1;
     const char *what = here(p, seen);
-    ex_fail(p, p->at, AD_EPARSE, "expected \"%c\" %s, found %s", c, after, what);
+    ad_ex_fail(p, p->at, AD_EPARSE, "expected \"%c\" %s, found %s", c, after, what);
     return 0;
 }
 
@@ -96,29 +96,29 @@ static int name_length(const char *s)
     return n;
 }
 
-ex_name ex_read_name(ex_parser *p)
+ex_name ad_ex_read_name(ex_parser *p)
 {
-    ex_peek(p);
+    ad_ex_peek(p);
     ex_name name = {p->at, name_length(p->at)};
     p->at += name.n;
     return name;
 }
 
-int ex_same(ex_name a, ex_name b) { return a.n == b.n && memcmp(a.s, b.s, (size_t)a.n) == 0; }
+int ad_ex_same(ex_name a, ex_name b) { return a.n == b.n && memcmp(a.s, b.s, (size_t)a.n) == 0; }
 
 /* Names given or defined; then pi; then n, the columns of the widest value given. */
-int ex_find(const ex_parser *p, ex_name name, ad_var *v)
+int ad_ex_find(const ex_parser *p, ex_name name, ad_var *v)
 {
     for (int i = p->symbols - 1; i >= 0; i--)
-        if (ex_same(p->symbol[i].name, name)) {
+        if (ad_ex_same(p->symbol[i].name, name)) {
             *v = p->symbol[i].v;
             return 1;
         }
-    if (ex_same(name, (ex_name){"pi", 2})) {
+    if (ad_ex_same(name, (ex_name){"pi", 2})) {
         *v = ad_num(3.14159265358979323846);
         return 1;
     }
-    if (ex_same(name, (ex_name){"n", 1}) && p->n > 0) {
+    if (ad_ex_same(name, (ex_name){"n", 1}) && p->n > 0) {
         *v = ad_num(p->n);
         return 1;
     }
@@ -130,21 +130,21 @@ static ex_value named(ex_parser *p, ex_name name)
     ex_value x = {ad_num(0), 0};
     int *list;
 
-    if (ex_axis_index(p, name, &x.level, &list)) {
+    if (ad_ex_axis_index(p, name, &x.level, &list)) {
         if (p->dry)
             return (ex_value){ad_num(0), 0};
         int n = p->axis[x.level - 1].n;
         double *value = malloc(sizeof *value * (size_t)n);
         if (!value)
-            return ex_fail(p, name.s, AD_ENOMEM, "out of memory");
+            return ad_ex_fail(p, name.s, AD_ENOMEM, "out of memory");
         for (int k = 0; k < n; k++)
             value[k] = list[k];
         x.v = ad_const(p->t, 1, n, value);
         free(value);
         return x;
     }
-    if (!ex_find(p, name, &x.v))
-        return ex_fail(p, name.s, AD_ENAME, "unknown name \"%.*s\"", name.n < 60 ? name.n : 60, name.s);
+    if (!ad_ex_find(p, name, &x.v))
+        return ad_ex_fail(p, name.s, AD_ENAME, "unknown name \"%.*s\"", name.n < 60 ? name.n : 60, name.s);
     if (p->dry)
         x.v = ad_num(0);
     return x;
@@ -152,61 +152,61 @@ static ex_value named(ex_parser *p, ex_name name)
 
 static ex_value primary(ex_parser *p)
 {
-    const char *where = (ex_peek(p), p->at);
+    const char *where = (ad_ex_peek(p), p->at);
     char seen[16];
     ex_value x;
-    ex_name name = ex_read_name(p);
+    ex_name name = ad_ex_read_name(p);
 
     if (name.n > 0)
-        x = ex_peek(p) == '(' ? ex_call(p, name) : named(p, name);
-    else if (ex_take(p, '(')) {
-        x = ex_expr(p, 1);
-        ex_expect(p, ')', "to close \"(\"");
+        x = ad_ex_peek(p) == '(' ? ad_ex_call(p, name) : named(p, name);
+    else if (ad_ex_take(p, '(')) {
+        x = ad_ex_expr(p, 1);
+        ad_ex_expect(p, ')', "to close \"(\"");
     } else if ((*where >= '0' && *where <= '9') || (*where == '.' && where[1] >= '0' && where[1] <= '9'))
-        x = (ex_value){ad_num(ex_number(p)), 0};
-    else if (ex_take(p, '['))
-        x = ex_literal(p);
+        x = (ex_value){ad_num(ad_ex_number(p)), 0};
+    else if (ad_ex_take(p, '['))
+        x = ad_ex_literal(p);
     else
-        return ex_fail(p, where, AD_EPARSE, "expected a number, a name or \"(\", found %s", here(p, seen));
-    while (!p->failed && ex_take(p, '['))
-        x = ex_element(p, x, where);
+        return ad_ex_fail(p, where, AD_EPARSE, "expected a number, a name or \"(\", found %s", here(p, seen));
+    while (!p->failed && ad_ex_take(p, '['))
+        x = ad_ex_element(p, x, where);
     return x;
 }
 
 /* Operators that bind at least as tightly as `min`: 1 + -, 2 * /, 3 the sign, 4 ^. */
-ex_value ex_expr(ex_parser *p, int min)
+ex_value ad_ex_expr(ex_parser *p, int min)
 {
     ex_value x = {p->bad, 0};
-    char c = ex_peek(p);
+    char c = ad_ex_peek(p);
 
     if (p->failed)
         return x;
     if (++p->depth > EX_DEPTH)
-        return ex_fail(p, p->at, AD_EPARSE, "nested deeper than %d", EX_DEPTH);
+        return ad_ex_fail(p, p->at, AD_EPARSE, "nested deeper than %d", EX_DEPTH);
     if (c == '-' || c == '+') {
         p->at++;
-        x = ex_expr(p, 3);
+        x = ad_ex_expr(p, 3);
         if (c == '-')
             x.v = p->failed ? p->bad : ad_neg(x.v);
     } else
         x = primary(p);
 
     while (!p->failed) {
-        c = ex_peek(p);
+        c = ad_ex_peek(p);
         const char *where = p->at;
         int tight = c == '+' || c == '-' ? 1 : c == '*' || c == '/' ? 2 : c == '^' ? 4 : 0;
         if (tight == 0 || tight < min)
             break;
         p->at++;
         ex_value y =
-            ex_expr(p, tight == 4 ? 3 : tight + 1); /* a sign may follow ^, and ^ groups to the right */
-        x = ex_binary(p,
-                      c == '+'   ? ad_add
-                      : c == '-' ? ad_sub
-                      : c == '*' ? ad_mul
-                      : c == '/' ? ad_div
-                                 : ad_pow,
-                      x, y, where);
+            ad_ex_expr(p, tight == 4 ? 3 : tight + 1); /* a sign may follow ^, and ^ groups to the right */
+        x = ad_ex_binary(p,
+                         c == '+'   ? ad_add
+                         : c == '-' ? ad_sub
+                         : c == '*' ? ad_mul
+                         : c == '/' ? ad_div
+                                    : ad_pow,
+                         x, y, where);
     }
     p->depth--;
     return x;
@@ -215,9 +215,9 @@ ex_value ex_expr(ex_parser *p, int min)
 /* Is this `name =`? Then the name is read, and the sign of equality. */
 static ex_name definition(ex_parser *p)
 {
-    const char *start = (ex_peek(p), p->at);
-    ex_name name = ex_read_name(p);
-    if (name.n > 0 && ex_take(p, '='))
+    const char *start = (ad_ex_peek(p), p->at);
+    ex_name name = ad_ex_read_name(p);
+    if (name.n > 0 && ad_ex_take(p, '='))
         return name;
     p->at = start;
     return (ex_name){start, 0};
@@ -240,7 +240,7 @@ static int add_symbol(ex_parser *p, ex_name name, ad_var v)
 static int known(const ex_parser *p, ex_name name)
 {
     for (int i = 0; i < p->symbols; i++)
-        if (ex_same(p->symbol[i].name, name))
+        if (ad_ex_same(p->symbol[i].name, name))
             return 1;
     return 0;
 }
@@ -251,25 +251,25 @@ static ex_value whole_text(ex_parser *p)
         char seen[16];
         ex_name name = definition(p);
         if (name.n > 0 && known(p, name))
-            return ex_fail(p, name.s, AD_ENAME, "\"%.*s\" is defined twice", name.n < 60 ? name.n : 60,
-                           name.s);
-        ex_value x = ex_expr(p, 1);
+            return ad_ex_fail(p, name.s, AD_ENAME, "\"%.*s\" is defined twice", name.n < 60 ? name.n : 60,
+                              name.s);
+        ex_value x = ad_ex_expr(p, 1);
         if (p->failed)
             return (ex_value){p->bad, 0};
-        char next = ex_peek(p);
+        char next = ad_ex_peek(p);
         if (name.n == 0 && next == 0)
             return x;
         if (name.n == 0 || next != ';')
-            return ex_fail(p, p->at, AD_EPARSE, "expected %s, found %s",
-                           name.n        ? "an operator or \";\""
-                           : next == ';' ? "a name and \"=\" before this"
-                                         : "an operator",
-                           here(p, seen));
+            return ad_ex_fail(p, p->at, AD_EPARSE, "expected %s, found %s",
+                              name.n        ? "an operator or \";\""
+                              : next == ';' ? "a name and \"=\" before this"
+                                            : "an operator",
+                              here(p, seen));
         p->at++;
         if (p->symbols - p->given >= EX_NAMES)
-            return ex_fail(p, name.s, AD_EPARSE, "more than %d definitions", EX_NAMES);
+            return ad_ex_fail(p, name.s, AD_EPARSE, "more than %d definitions", EX_NAMES);
         if (!add_symbol(p, name, x.v))
-            return ex_fail(p, name.s, AD_ENOMEM, "out of memory");
+            return ad_ex_fail(p, name.s, AD_ENOMEM, "out of memory");
     }
 }
 
@@ -303,7 +303,7 @@ static ad_var parse_all(ad_tape *t, const char *text, int n, const ex_name names
     ex_parser p = {.t = t, .text = text, .at = text};
     ad_var y = parse(&p, n, names, vars);
     free(p.symbol);
-    ex_release(&p, NULL);
+    ad_ex_release(&p, NULL);
     return y;
 }
 

@@ -63,32 +63,32 @@ typedef struct ex_parser {
 } ex_parser;
 
 /* expr.c */
-EX_HIDDEN ex_value ex_fail(ex_parser *p, const char *where, int status, const char *format, ...)
+EX_HIDDEN ex_value ad_ex_fail(ex_parser *p, const char *where, int status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-EX_HIDDEN char ex_peek(ex_parser *p); /* skips blanks */
-EX_HIDDEN int ex_take(ex_parser *p, char c);
-EX_HIDDEN int ex_expect(ex_parser *p, char c, const char *after);
-EX_HIDDEN ex_name ex_read_name(ex_parser *p); /* n = 0: none */
-EX_HIDDEN int ex_same(ex_name a, ex_name b);
-EX_HIDDEN ex_value ex_expr(ex_parser *p, int min);
-EX_HIDDEN int ex_find(const ex_parser *p, ex_name name, ad_var *v);
+EX_HIDDEN char ad_ex_peek(ex_parser *p); /* skips blanks */
+EX_HIDDEN int ad_ex_take(ex_parser *p, char c);
+EX_HIDDEN int ad_ex_expect(ex_parser *p, char c, const char *after);
+EX_HIDDEN ex_name ad_ex_read_name(ex_parser *p); /* n = 0: none */
+EX_HIDDEN int ad_ex_same(ex_name a, ex_name b);
+EX_HIDDEN ex_value ad_ex_expr(ex_parser *p, int min);
+EX_HIDDEN int ad_ex_find(const ex_parser *p, ex_name name, ad_var *v);
 
 /* expr_index.c: integers and sums */
-EX_HIDDEN int *ex_room(ex_parser *p, int n);
-EX_HIDDEN void ex_release(ex_parser *p, const struct ex_block *to);
-EX_HIDDEN ex_ints ex_index(ex_parser *p, int min);
-EX_HIDDEN int ex_integer(ex_parser *p, int *out); /* an integer that no index changes */
-EX_HIDDEN ex_value ex_element(ex_parser *p, ex_value x, const char *where);
-EX_HIDDEN ex_value ex_sum(ex_parser *p, int product, const char *where);
-EX_HIDDEN int ex_axis_index(const ex_parser *p, ex_name name, int *level, int **list);
-EX_HIDDEN ex_value ex_lift(ex_parser *p, ex_value x, int level, const char *where);
+EX_HIDDEN int *ad_ex_room(ex_parser *p, int n);
+EX_HIDDEN void ad_ex_release(ex_parser *p, const struct ex_block *to);
+EX_HIDDEN ex_ints ad_ex_index(ex_parser *p, int min);
+EX_HIDDEN int ad_ex_integer(ex_parser *p, int *out); /* an integer that no index changes */
+EX_HIDDEN ex_value ad_ex_element(ex_parser *p, ex_value x, const char *where);
+EX_HIDDEN ex_value ad_ex_sum(ex_parser *p, int product, const char *where);
+EX_HIDDEN int ad_ex_axis_index(const ex_parser *p, ex_name name, int *level, int **list);
+EX_HIDDEN ex_value ad_ex_lift(ex_parser *p, ex_value x, int level, const char *where);
 
 /* expr_call.c: numbers and functions */
-EX_HIDDEN double ex_number(ex_parser *p);
-EX_HIDDEN ex_value ex_call(ex_parser *p, ex_name name);
-EX_HIDDEN int ex_callable(const char *name, int integers); /* a function with so many integers? */
-EX_HIDDEN ex_value ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_value b,
-                             const char *where);
-EX_HIDDEN ex_value ex_literal(ex_parser *p); /* [1, 2; 3, 4] */
+EX_HIDDEN double ad_ex_number(ex_parser *p);
+EX_HIDDEN ex_value ad_ex_call(ex_parser *p, ex_name name);
+EX_HIDDEN int ad_ex_callable(const char *name, int integers); /* a function with so many integers? */
+EX_HIDDEN ex_value ad_ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_value b,
+                                const char *where);
+EX_HIDDEN ex_value ad_ex_literal(ex_parser *p); /* [1, 2; 3, 4] */
 
 #endif

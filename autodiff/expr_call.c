@@ -58,7 +58,7 @@ static const struct row {
                                             ROW(WHOLE, row_logdet, 1, 1) ROW(WHOLE, eye, 0, 1)};
 
 /* The digits, whatever the decimal point of the locale: strtod sees them without one. */
-double ex_number(ex_parser *p)
+double ad_ex_number(ex_parser *p)
 {
     enum { KEEP = 800 }; /* more digits than decide the rounding of any double */
     char digits[KEEP + 32];
@@ -89,7 +89,7 @@ double ex_number(ex_parser *p)
         int minus = *e == '-';
         e += *e == '-' || *e == '+';
         if (*e < '0' || *e > '9') {
-            ex_fail(p, p->at, AD_EPARSE, "an exponent without digits");
+            ad_ex_fail(p, p->at, AD_EPARSE, "an exponent without digits");
             return 0;
         }
         for (; *e >= '0' && *e <= '9'; e++)
@@ -102,40 +102,40 @@ double ex_number(ex_parser *p)
     snprintf(digits + n, 32, "e%ld", exponent + point);
     double value = strtod(digits, NULL);
     if (!isfinite(value))
-        ex_fail(p, where, AD_EPARSE, "this number is too large");
+        ad_ex_fail(p, where, AD_EPARSE, "this number is too large");
     return value;
 }
 
 /* [1, 2; 3, 4]: numbers, row by row; the "[" is read. */
-ex_value ex_literal(ex_parser *p)
+ex_value ad_ex_literal(ex_parser *p)
 {
     double *value = NULL;
     int n = 0, room = 0, rows = 1, cols = 0;
     const char *where = p->at;
     for (;;) {
-        ex_value x = ex_expr(p, 1);
+        ex_value x = ad_ex_expr(p, 1);
         if (!p->failed && !ad_is_number(x.v))
-            ex_fail(p, where, AD_EPARSE, "the elements of [ ] must be numbers: use concat_cols");
+            ad_ex_fail(p, where, AD_EPARSE, "the elements of [ ] must be numbers: use concat_cols");
         if (!p->failed && n == room) {
             double *more = realloc(value, sizeof *more * (size_t)(room = room ? 2 * room : 8));
             if (more)
                 value = more;
             else
-                ex_fail(p, where, AD_ENOMEM, "out of memory");
+                ad_ex_fail(p, where, AD_ENOMEM, "out of memory");
         }
         if (p->failed)
             break;
         value[n++] = x.v.value;
         where = p->at;
-        if (ex_take(p, ','))
+        if (ad_ex_take(p, ','))
             continue;
-        int row_ends = ex_take(p, ';');
-        if (!row_ends && !ex_expect(p, ']', "or \",\" or \";\" in [ ]"))
+        int row_ends = ad_ex_take(p, ';');
+        if (!row_ends && !ad_ex_expect(p, ']', "or \",\" or \";\" in [ ]"))
             break;
         if (rows == 1)
             cols = n;
         if (n != rows * cols) {
-            ex_fail(p, where, AD_EPARSE, "the rows of [ ] differ in length");
+            ad_ex_fail(p, where, AD_EPARSE, "the rows of [ ] differ in length");
             break;
         }
         if (!row_ends)
@@ -156,8 +156,9 @@ static int shapes_fit(ex_parser *p, int n, const ex_value x[], const char *where
         for (int d = 0; d < 2; d++) {
             if (is[d] != 1 && size[d] != 1 && is[d] != size[d]) {
                 char a[32], b[32];
-                ex_fail(p, where, AD_ESHAPE, "%s with %s: sizes must be equal or 1",
-                        ad_shape_text(a, ad_rows(x[0].v), ad_cols(x[0].v)), ad_shape_text(b, is[0], is[1]));
+                ad_ex_fail(p, where, AD_ESHAPE, "%s with %s: sizes must be equal or 1",
+                           ad_shape_text(a, ad_rows(x[0].v), ad_cols(x[0].v)),
+                           ad_shape_text(b, is[0], is[1]));
                 return 0;
             }
             size[d] = is[d] != 1 ? is[d] : size[d];
@@ -200,7 +201,7 @@ static ex_value checked(ex_parser *p, ex_value x, const char *where)
     if (!ad_is_void(x.v) || p->failed)
         return x;
     if (ad_status(p->t) == AD_OK)
-        return ex_fail(p, where, AD_EARG, "this has no value");
+        return ad_ex_fail(p, where, AD_EARG, "this has no value");
     p->failed = 1;
     p->bad = x.v;
     return x;
@@ -214,7 +215,7 @@ static ex_value act(ex_parser *p, const struct row *f, int n, ex_value x[], cons
     for (int i = 0; i < n; i++)
         level = x[i].level > level ? x[i].level : level;
     for (int i = 0; i < n && !p->failed; i++)
-        v[i] = (x[i] = ex_lift(p, x[i], level, where)).v;
+        v[i] = (x[i] = ad_ex_lift(p, x[i], level, where)).v;
     if (p->failed || p->dry)
         return (ex_value){p->failed ? p->bad : ad_num(0), 0};
     if (!shapes_fit(p, n, x, where))
@@ -222,7 +223,7 @@ static ex_value act(ex_parser *p, const struct row *f, int n, ex_value x[], cons
     return checked(p, (ex_value){apply(f, p->t, v, NULL, n, 0), level}, where);
 }
 
-ex_value ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_value b, const char *where)
+ex_value ad_ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_value b, const char *where)
 {
     struct row r = {"", ELEMENTWISE, 2, 0, {.f20 = f}};
     return act(p, &r, 2, (ex_value[]){a, b}, where);
@@ -232,7 +233,7 @@ ex_value ex_binary(ex_parser *p, ad_var (*f)(ad_var, ad_var), ex_value a, ex_val
 static int range_follows(ex_parser *p)
 {
     const char *start = p->at;
-    int yes = ex_read_name(p).n > 0 && (ex_peek(p) == '=' || *p->at == '<');
+    int yes = ad_ex_read_name(p).n > 0 && (ad_ex_peek(p) == '=' || *p->at == '<');
     p->at = start;
     return yes;
 }
@@ -240,12 +241,12 @@ static int range_follows(ex_parser *p)
 static const struct row *look_up(ex_name name)
 {
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
-        if (ex_same(name, (ex_name){table[k].name, (int)strlen(table[k].name)}))
+        if (ad_ex_same(name, (ex_name){table[k].name, (int)strlen(table[k].name)}))
             return &table[k];
     return NULL;
 }
 
-int ex_callable(const char *name, int integers)
+int ad_ex_callable(const char *name, int integers)
 {
     const struct row *f = look_up((ex_name){name, (int)strlen(name)});
     return f && (f->integers < 0 || f->integers == integers);
@@ -262,52 +263,53 @@ static int grow(void **list, int n, size_t size)
 }
 
 /* name(...); the name is read and "(" follows. */
-ex_value ex_call(ex_parser *p, ex_name name)
+ex_value ad_ex_call(ex_parser *p, ex_name name)
 {
     const struct row *f = look_up(name);
-    int product = ex_same(name, (ex_name){"prod", 4}), nx = 0, ni = 0, integer,
+    int product = ad_ex_same(name, (ex_name){"prod", 4}), nx = 0, ni = 0, integer,
         shown = name.n < 60 ? name.n : 60;
     ex_value three[3];
     void *x = NULL, *i = NULL;
 
     p->at++;
-    if ((product || ex_same(name, (ex_name){"sum", 3})) && range_follows(p))
-        return ex_sum(p, product, name.s);
+    if ((product || ad_ex_same(name, (ex_name){"sum", 3})) && range_follows(p))
+        return ad_ex_sum(p, product, name.s);
     if (product)
-        return ex_fail(p, name.s, AD_EPARSE, "prod needs an index: prod(i=1..n, ...)");
+        return ad_ex_fail(p, name.s, AD_EPARSE, "prod needs an index: prod(i=1..n, ...)");
     if (!f)
-        return ex_fail(p, name.s, AD_ENAME, "unknown function \"%.*s\"", shown, name.s);
+        return ad_ex_fail(p, name.s, AD_ENAME, "unknown function \"%.*s\"", shown, name.s);
 
-    while (!p->failed && ex_peek(p) != ')') {
+    while (!p->failed && ad_ex_peek(p) != ')') {
         const char *where = p->at;
-        if (nx + ni > 0 && !ex_expect(p, ',', "or \")\" between arguments"))
+        if (nx + ni > 0 && !ad_ex_expect(p, ',', "or \")\" between arguments"))
             break;
         if (nx + ni == EX_ARGS || !grow(&x, nx, sizeof(ad_var)) || !grow(&i, ni, sizeof(int))) {
-            ex_fail(p, where, nx + ni == EX_ARGS ? AD_EPARSE : AD_ENOMEM, "too many arguments");
+            ad_ex_fail(p, where, nx + ni == EX_ARGS ? AD_EPARSE : AD_ENOMEM, "too many arguments");
             break;
         }
         if (f->values < 0 || nx < f->values) {
-            ex_value z = ex_expr(p, 1);
+            ex_value z = ad_ex_expr(p, 1);
             if (f->kind != ELEMENTWISE && z.level > 0 && !p->failed)
-                ex_fail(p, where, AD_EPARSE, "%s needs a whole value, not one element for each index",
-                        f->name);
+                ad_ex_fail(p, where, AD_EPARSE, "%s needs a whole value, not one element for each index",
+                           f->name);
             if (f->kind == ELEMENTWISE)
                 three[nx] = z;
             ((ad_var *)x)[nx++] = z.v;
         } else if (f->integers < 0 || ni < f->integers) {
-            if (ex_integer(p, &integer))
+            if (ad_ex_integer(p, &integer))
                 ((int *)i)[ni++] = integer;
         } else {
-            ex_fail(p, where, AD_EPARSE, "too many arguments: %s takes %d", f->name, f->values + f->integers);
+            ad_ex_fail(p, where, AD_EPARSE, "too many arguments: %s takes %d", f->name,
+                       f->values + f->integers);
         }
     }
     int many = f->kind == MANY_VALUES || f->kind == MANY_INTEGERS;
     int few =
         nx < f->values || ni < f->integers || (f->values < 0 && nx == 0) || (f->integers < 0 && ni == 0);
     if (!p->failed && few)
-        ex_fail(p, p->at, AD_EPARSE, "too few arguments: %s takes %s%d", f->name, many ? "at least " : "",
-                many ? f->values < 0 ? 1 : 2 : f->values + f->integers);
-    ex_expect(p, ')', "to close the arguments");
+        ad_ex_fail(p, p->at, AD_EPARSE, "too few arguments: %s takes %s%d", f->name, many ? "at least " : "",
+                   many ? f->values < 0 ? 1 : 2 : f->values + f->integers);
+    ad_ex_expect(p, ')', "to close the arguments");
     ex_value result = {p->failed ? p->bad : ad_num(0), 0};
     if (!p->failed && !p->dry) {
         for (int k = 0; k < nx && f->kind != ELEMENTWISE; k++) /* these need a tape, and find it in a node */
@@ -317,8 +319,8 @@ ex_value ex_call(ex_parser *p, ex_name name)
             result = act(p, f, nx, three, name.s);
         else if (f->kind == MANY_INTEGERS && f->name[0] == 's' &&
                  ni - 1 != (f->name[8] == 'c' ? ad_cols(*(ad_var *)x) : ad_rows(*(ad_var *)x)))
-            result = ex_fail(p, name.s, AD_EPARSE, "%s needs its size, then an index for each of the %s",
-                             f->name, f->name + 8);
+            result = ad_ex_fail(p, name.s, AD_EPARSE, "%s needs its size, then an index for each of the %s",
+                                f->name, f->name + 8);
         else
             result = checked(p, (ex_value){apply(f, p->t, x, i, nx, ni), 0}, name.s);
     }

@@ -14,11 +14,11 @@ struct ex_block {
     int list[];
 };
 
-int *ex_room(ex_parser *p, int n)
+int *ad_ex_room(ex_parser *p, int n)
 {
     struct ex_block *b = malloc(sizeof *b + sizeof(int) * ((size_t)n + 1));
     if (!b) {
-        ex_fail(p, p->at, AD_ENOMEM, "out of memory");
+        ad_ex_fail(p, p->at, AD_ENOMEM, "out of memory");
         return NULL;
     }
     b->before = p->blocks;
@@ -26,7 +26,7 @@ int *ex_room(ex_parser *p, int n)
     return b->list;
 }
 
-void ex_release(ex_parser *p, const struct ex_block *to)
+void ad_ex_release(ex_parser *p, const struct ex_block *to)
 {
     while (p->blocks != to) {
         struct ex_block *b = p->blocks;
@@ -51,11 +51,11 @@ static int at(const ex_parser *p, ex_ints x, int level, int k)
 }
 
 /* The index called `name` of an open sum, innermost first. */
-int ex_axis_index(const ex_parser *p, ex_name name, int *level, int **list)
+int ad_ex_axis_index(const ex_parser *p, ex_name name, int *level, int **list)
 {
     for (int a = p->axes - 1; a >= 0; a--)
         for (int i = 0; i < p->axis[a].names; i++)
-            if (ex_same(p->axis[a].name[i], name)) {
+            if (ad_ex_same(p->axis[a].name[i], name)) {
                 *level = a + 1;
                 *list = p->axis[a].value[i];
                 return 1;
@@ -67,7 +67,7 @@ static ex_ints one(int value) { return (ex_ints){0, value, NULL}; }
 
 static ex_ints bad_index(ex_parser *p, const char *where, const char *what)
 {
-    ex_fail(p, where, AD_EPARSE, "%s", what);
+    ad_ex_fail(p, where, AD_EPARSE, "%s", what);
     return one(1);
 }
 
@@ -84,15 +84,15 @@ static ex_ints index_name(ex_parser *p, ex_name name)
     ex_ints x = {0, 1, NULL};
     ad_var v;
     int shown = name.n < 60 ? name.n : 60;
-    if (ex_axis_index(p, name, &x.level, &x.list))
+    if (ad_ex_axis_index(p, name, &x.level, &x.list))
         return p->dry ? one(1) : x;
-    if (!ex_find(p, name, &v)) {
-        ex_fail(p, name.s, AD_ENAME, "unknown name \"%.*s\"", shown, name.s);
+    if (!ad_ex_find(p, name, &v)) {
+        ad_ex_fail(p, name.s, AD_ENAME, "unknown name \"%.*s\"", shown, name.s);
         return x;
     }
     if (!p->dry && !integer(v, &x.one)) {
-        ex_fail(p, name.s, AD_EPARSE, "\"%.*s\" is not an integer constant, and an index needs one", shown,
-                name.s);
+        ad_ex_fail(p, name.s, AD_EPARSE, "\"%.*s\" is not an integer constant, and an index needs one", shown,
+                   name.s);
         return x;
     }
     return x;
@@ -100,13 +100,13 @@ static ex_ints index_name(ex_parser *p, ex_name name)
 
 static ex_ints index_primary(ex_parser *p)
 {
-    const char *where = (ex_peek(p), p->at);
-    ex_name name = ex_read_name(p);
+    const char *where = (ad_ex_peek(p), p->at);
+    ex_name name = ad_ex_read_name(p);
     if (name.n > 0)
         return index_name(p, name);
-    if (ex_take(p, '(')) {
-        ex_ints x = ex_index(p, 1);
-        ex_expect(p, ')', "to close \"(\"");
+    if (ad_ex_take(p, '(')) {
+        ex_ints x = ad_ex_index(p, 1);
+        ad_ex_expect(p, ')', "to close \"(\"");
         return x;
     }
     long long value = 0;
@@ -125,7 +125,7 @@ static ex_ints combine(ex_parser *p, char op, ex_ints a, ex_ints b, const char *
     ex_ints y = {a.level > b.level ? a.level : b.level, 1, NULL};
     if (p->failed || p->dry)
         return one(1);
-    int n = size(p, y.level), *out = y.level ? (y.list = ex_room(p, n)) : &y.one;
+    int n = size(p, y.level), *out = y.level ? (y.list = ad_ex_room(p, n)) : &y.one;
     for (int k = 0; out && k < n; k++) {
         long long u = at(p, a, y.level, k), v = at(p, b, y.level, k), w;
         if (op == '/' && (v == 0 || u % v != 0))
@@ -139,10 +139,10 @@ static ex_ints combine(ex_parser *p, char op, ex_ints a, ex_ints b, const char *
 }
 
 /* Integer arithmetic: 1 + -, 2 * /, 3 the sign. */
-ex_ints ex_index(ex_parser *p, int min)
+ex_ints ad_ex_index(ex_parser *p, int min)
 {
     ex_ints x;
-    char c = ex_peek(p);
+    char c = ad_ex_peek(p);
     const char *where = p->at;
 
     if (p->failed)
@@ -151,29 +151,29 @@ ex_ints ex_index(ex_parser *p, int min)
         return bad_index(p, where, "an index nested too deeply");
     if (c == '-' || c == '+') {
         p->at++;
-        x = ex_index(p, 3);
+        x = ad_ex_index(p, 3);
         x = c == '-' ? combine(p, '-', one(0), x, where) : x;
     } else
         x = index_primary(p);
     while (!p->failed) {
-        c = ex_peek(p);
+        c = ad_ex_peek(p);
         where = p->at;
         int tight = c == '+' || c == '-' ? 1 : c == '*' || c == '/' ? 2 : 0;
         if (tight == 0 || tight < min)
             break;
         p->at++;
-        x = combine(p, c, x, ex_index(p, tight + 1), where);
+        x = combine(p, c, x, ad_ex_index(p, tight + 1), where);
     }
     p->depth--;
     return x;
 }
 
-int ex_integer(ex_parser *p, int *out)
+int ad_ex_integer(ex_parser *p, int *out)
 {
-    const char *where = (ex_peek(p), p->at);
-    ex_ints x = ex_index(p, 1);
+    const char *where = (ad_ex_peek(p), p->at);
+    ex_ints x = ad_ex_index(p, 1);
     if (!p->failed && x.level > 0)
-        ex_fail(p, where, AD_EPARSE, "this integer may not depend on the index of a sum");
+        ad_ex_fail(p, where, AD_EPARSE, "this integer may not depend on the index of a sum");
     *out = x.one;
     return !p->failed;
 }
@@ -188,57 +188,57 @@ static ad_var columns(ad_var x, int n, const int list[])
 }
 
 /* x[i], or x[i,j] of a matrix; the "[" is read. */
-ex_value ex_element(ex_parser *p, ex_value x, const char *where)
+ex_value ad_ex_element(ex_parser *p, ex_value x, const char *where)
 {
     struct ex_block *kept = p->blocks;
     const char *place[2] = {p->at, p->at};
     ex_ints i[2] = {{0, 1, NULL}, {0, 1, NULL}};
     int two;
 
-    i[1] = ex_index(p, 1);
-    if ((two = ex_take(p, ','))) {
+    i[1] = ad_ex_index(p, 1);
+    if ((two = ad_ex_take(p, ','))) {
         place[1] = p->at;
         i[0] = i[1];
-        i[1] = ex_index(p, 1);
+        i[1] = ad_ex_index(p, 1);
     }
-    if (!ex_expect(p, ']', "to close \"[\"") || p->dry)
+    if (!ad_ex_expect(p, ']', "to close \"[\"") || p->dry)
         return (ex_value){p->failed ? p->bad : ad_num(0), 0};
     if (ad_is_number(x.v) || x.level > 0)
-        return ex_fail(p, where, AD_EPARSE, "a number has no elements");
+        return ad_ex_fail(p, where, AD_EPARSE, "a number has no elements");
     int cols = ad_cols(x.v), rows = two ? ad_rows(x.v) : 1,
         level = i[0].level > i[1].level ? i[0].level : i[1].level;
     if (rows < 1)
-        return ex_fail(p, where, AD_ESHAPE, "a batch of rows has no element [i,j]: write [j]");
-    int n = size(p, level), *list = ex_room(p, n);
+        return ad_ex_fail(p, where, AD_ESHAPE, "a batch of rows has no element [i,j]: write [j]");
+    int n = size(p, level), *list = ad_ex_room(p, n);
     for (int k = 0; list && k < n; k++) {
         int r = at(p, i[0], level, k), c = at(p, i[1], level, k);
         if (r < 1 || r > rows)
-            return ex_fail(p, place[0], AD_EPARSE, "row %d of %d", r, rows);
+            return ad_ex_fail(p, place[0], AD_EPARSE, "row %d of %d", r, rows);
         if (c < 1 || c > cols)
-            return ex_fail(p, place[1], AD_EPARSE, "element %d of %d", c, cols);
+            return ad_ex_fail(p, place[1], AD_EPARSE, "element %d of %d", c, cols);
         list[k] = (r - 1) * cols + c - 1;
     }
     if (!p->failed)
         x = (ex_value){columns(two && rows > 1 ? ad_reshape(x.v, 1, rows * cols) : x.v, n, list), level};
-    ex_release(p, kept);
+    ad_ex_release(p, kept);
     return x;
 }
 
 /* x, which belongs to a sum outside, for each element of an inner one. One column broadcasts. */
-ex_value ex_lift(ex_parser *p, ex_value x, int level, const char *where)
+ex_value ad_ex_lift(ex_parser *p, ex_value x, int level, const char *where)
 {
     if (p->failed || x.level >= level || ad_is_number(x.v) || ad_cols(x.v) == 1)
         return x;
     if (x.level == 0)
-        return ex_fail(p, where, AD_ESHAPE, "a vector of %d inside a sum: write its element, x[i]",
-                       ad_cols(x.v));
+        return ad_ex_fail(p, where, AD_ESHAPE, "a vector of %d inside a sum: write its element, x[i]",
+                          ad_cols(x.v));
     struct ex_block *kept = p->blocks;
-    int n = size(p, level), *list = ex_room(p, n);
+    int n = size(p, level), *list = ad_ex_room(p, n);
     for (int k = 0; list && k < n; k++)
         list[k] = outside(p, level, x.level, k);
     if (!p->failed)
         x = (ex_value){columns(x.v, n, list), level};
-    ex_release(p, kept);
+    ad_ex_release(p, kept);
     return x;
 }
 
@@ -251,13 +251,13 @@ static int open_axis(ex_parser *p, ex_axis *a, ex_ints lo, ex_ints hi, const cha
         long long n = (long long)at(p, hi, level, k) - at(p, lo, level, k) + 1;
         total += n < 0 ? 0 : pairs ? n * (n - 1) / 2 : n;
         if (total > EX_TERMS) {
-            ex_fail(p, where, AD_EPARSE, "more than %d terms", EX_TERMS);
+            ad_ex_fail(p, where, AD_EPARSE, "more than %d terms", EX_TERMS);
             return 0;
         }
     }
     a->n = 0;
-    if (!(a->up = ex_room(p, (int)total)) || !(a->value[0] = ex_room(p, (int)total)) ||
-        !(a->value[1] = ex_room(p, pairs ? (int)total : 0)))
+    if (!(a->up = ad_ex_room(p, (int)total)) || !(a->value[0] = ad_ex_room(p, (int)total)) ||
+        !(a->value[1] = ad_ex_room(p, pairs ? (int)total : 0)))
         return 0;
     for (int k = 0; total > 0 && k < size(p, level); k++) {
         int last = at(p, hi, level, k);
@@ -275,14 +275,14 @@ static int open_axis(ex_parser *p, ex_axis *a, ex_ints lo, ex_ints hi, const cha
 
 static ex_value times(ex_parser *p, ex_value x, double k, int product, const char *where)
 {
-    return ex_binary(p, product ? ad_pow : ad_mul, x, (ex_value){ad_num(k), 0}, where);
+    return ad_ex_binary(p, product ? ad_pow : ad_mul, x, (ex_value){ad_num(k), 0}, where);
 }
 
 /* The terms of each element outside, multiplied in pairs: log2 of their number steps. */
 static ex_value multiply(ex_parser *p, const ex_axis *a, ex_value x, int outer, const char *where)
 {
     int elements = size(p, outer), longest = 0;
-    int *count = ex_room(p, elements);
+    int *count = ad_ex_room(p, elements);
     for (int k = 0; count && k < elements; k++)
         count[k] = 0;
     for (int k = 0; count && k < a->n; k++)
@@ -290,8 +290,8 @@ static ex_value multiply(ex_parser *p, const ex_axis *a, ex_value x, int outer, 
             longest = count[a->up[k]];
     long long cells = (long long)longest * elements;
     if (cells > EX_TERMS)
-        return ex_fail(p, where, AD_EPARSE, "more than %d terms", EX_TERMS);
-    int *list = ex_room(p, (int)cells);
+        return ad_ex_fail(p, where, AD_EPARSE, "more than %d terms", EX_TERMS);
+    int *list = ad_ex_room(p, (int)cells);
     if (!list)
         return x;
     /* Term m of element k in column m*elements + k; missing terms take a column of ones. */
@@ -320,12 +320,12 @@ static ex_value close_axis(ex_parser *p, const ex_axis *a, ex_value x, int produ
             return times(p, x, a->n, product, where);
         double *count = calloc((size_t)elements, sizeof *count);
         if (!count)
-            return ex_fail(p, where, AD_ENOMEM, "out of memory");
+            return ad_ex_fail(p, where, AD_ENOMEM, "out of memory");
         for (int k = 0; k < a->n; k++)
             count[a->up[k]]++;
         ex_value c = {ad_const(p->t, 1, elements, count), outer};
         free(count);
-        return ex_binary(p, product ? ad_pow : ad_mul, x, c, where);
+        return ad_ex_binary(p, product ? ad_pow : ad_mul, x, c, where);
     }
     if (product)
         return multiply(p, a, x, outer, where);
@@ -333,52 +333,53 @@ static ex_value close_axis(ex_parser *p, const ex_axis *a, ex_value x, int produ
 }
 
 /* After "sum(": i=1..n, or i<j, then a comma and the body. */
-ex_value ex_sum(ex_parser *p, int product, const char *where)
+ex_value ad_ex_sum(ex_parser *p, int product, const char *where)
 {
     struct ex_block *kept = p->blocks;
     ex_axis a = {.names = 1};
     ex_ints lo = one(1), hi = one(1);
-    const char *range = (ex_peek(p), p->at);
+    const char *range = (ad_ex_peek(p), p->at);
     ad_var v;
 
-    a.name[0] = ex_read_name(p);
-    if (ex_take(p, '<')) {
-        ex_peek(p);
+    a.name[0] = ad_ex_read_name(p);
+    if (ad_ex_take(p, '<')) {
+        ad_ex_peek(p);
         a.names = 2;
-        a.name[1] = ex_read_name(p);
+        a.name[1] = ad_ex_read_name(p);
         if (a.name[1].n == 0)
-            return ex_fail(p, p->at, AD_EPARSE, "expected the name of the second index");
-        if (ex_same(a.name[0], a.name[1]))
-            return ex_fail(p, a.name[1].s, AD_ENAME, "the same index twice");
-        if (!ex_find(p, (ex_name){"n", 1}, &v) || !integer(v, &hi.one))
-            return ex_fail(p, range, AD_EPARSE, "i < j runs up to n, which is not an integer constant here");
+            return ad_ex_fail(p, p->at, AD_EPARSE, "expected the name of the second index");
+        if (ad_ex_same(a.name[0], a.name[1]))
+            return ad_ex_fail(p, a.name[1].s, AD_ENAME, "the same index twice");
+        if (!ad_ex_find(p, (ex_name){"n", 1}, &v) || !integer(v, &hi.one))
+            return ad_ex_fail(p, range, AD_EPARSE,
+                              "i < j runs up to n, which is not an integer constant here");
     } else {
-        ex_expect(p, '=', "after the index");
-        lo = ex_index(p, 1);
-        if (ex_expect(p, '.', "of \"..\"") && *p->at != '.')
-            return ex_fail(p, p->at, AD_EPARSE, "expected \"..\" between the ends of a range");
+        ad_ex_expect(p, '=', "after the index");
+        lo = ad_ex_index(p, 1);
+        if (ad_ex_expect(p, '.', "of \"..\"") && *p->at != '.')
+            return ad_ex_fail(p, p->at, AD_EPARSE, "expected \"..\" between the ends of a range");
         p->at += !p->failed;
-        hi = ex_index(p, 1);
+        hi = ad_ex_index(p, 1);
     }
     for (int i = 0, level; i < a.names; i++) {
         int *list;
-        if (!p->failed && ex_axis_index(p, a.name[i], &level, &list))
-            return ex_fail(p, a.name[i].s, AD_ENAME, "\"%.*s\" is an index already",
-                           a.name[i].n < 60 ? a.name[i].n : 60, a.name[i].s);
+        if (!p->failed && ad_ex_axis_index(p, a.name[i], &level, &list))
+            return ad_ex_fail(p, a.name[i].s, AD_ENAME, "\"%.*s\" is an index already",
+                              a.name[i].n < 60 ? a.name[i].n : 60, a.name[i].s);
     }
     if (p->axes == EX_AXES)
-        return ex_fail(p, where, AD_EPARSE, "more than %d sums inside each other", EX_AXES);
-    if (!ex_expect(p, ',', "after the range of the index") || !open_axis(p, &a, lo, hi, range))
+        return ad_ex_fail(p, where, AD_EPARSE, "more than %d sums inside each other", EX_AXES);
+    if (!ad_ex_expect(p, ',', "after the range of the index") || !open_axis(p, &a, lo, hi, range))
         return (ex_value){p->bad, 0};
     int empty = a.n == 0;
     p->axis[p->axes++] = a;
     p->dry += empty;
-    const char *body = (ex_peek(p), p->at);
-    ex_value x = ex_lift(p, ex_expr(p, 1), 1, body); /* a vector here lacks its index */
+    const char *body = (ad_ex_peek(p), p->at);
+    ex_value x = ad_ex_lift(p, ad_ex_expr(p, 1), 1, body); /* a vector here lacks its index */
     p->dry -= empty;
-    ex_expect(p, ')', "to close the sum");
+    ad_ex_expect(p, ')', "to close the sum");
     p->axes--;
     x = close_axis(p, &a, x, product, where);
-    ex_release(p, kept);
+    ad_ex_release(p, kept);
     return x;
 }

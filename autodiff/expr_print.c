@@ -115,7 +115,7 @@ static void call(printer *p, const ad_node *n, const char *name, int nints, cons
 {
     const int32_t *arg = ad_args(p->t, n);
     int nargs = ad_nargs(p->t, n);
-    if (!ex_callable(name, nints) || nargs + nints > EX_ARGS) {
+    if (!ad_ex_callable(name, nints) || nargs + nints > EX_ARGS) {
         refuse(p, name);
         return;
     }
