@@ -21,6 +21,14 @@
 
 #include <stddef.h>
 
+/* Sums live in registers only if every loop over them is unrolled; the compilers spell it differently. */
+#if defined(__clang__)
+#define MM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MM_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define MM_EACH(i, n) MM_UNROLL for (int i = 0; i < (n); i++)
+
 #include "matmul_pack.h"
 #include "matmul_tile.h"
 

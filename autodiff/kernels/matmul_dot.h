@@ -30,53 +30,35 @@ VEC_FN void K(mm_dot_tile)(const int tall, const int wide, const int part, const
     for (int r = 0; r < tall; r++)
         for (int l = 0; l < wide * W; l++)
             sums[r * wide * W + l] = j->acc && l < lanes ? c[r * down + l * along] : 0;
-#pragma GCC unroll 4
-    for (int r = 0; r < tall; r++)
-#pragma GCC unroll 4
-        for (int v = 0; v < wide; v++)
-            s[r][v] = V_LOAD(sums + (r * wide + v) * W);
+    MM_EACH(r, tall) MM_EACH(v, wide) s[r][v] = V_LOAD(sums + (r * wide + v) * W);
     for (int l = 0; l < W; l++) /* lanes past the end repeat the last row and are dropped */
         at[l] = (part && l >= lanes ? lanes - 1 : l) * ldy;
     for (; kk + W <= k; kk += W) {
-#pragma GCC unroll 4
-        for (int v = 0; v < wide; v++) {
+        MM_EACH(v, wide)
+        {
             if (part) {
-#pragma GCC unroll 16
-                for (int l = 0; l < W; l++)
-                    t[l] = V_LOAD(y + at[l] + kk);
+                MM_EACH(l, W) t[l] = V_LOAD(y + at[l] + kk);
                 K(mm_turn)(t);
             } else
                 K(mm_load_turned)(y + v * W * ldy + kk, ldy, t);
-#pragma GCC unroll 16
-            for (int l = 0; l < W; l++)
-#pragma GCC unroll 4
-                for (int r = 0; r < tall; r++)
-                    s[r][v] = FMA(V_SET1(x[r * ldx + kk + l]), t[l], s[r][v]);
+            MM_EACH(l, W) MM_EACH(r, tall) s[r][v] = FMA(V_SET1(x[r * ldx + kk + l]), t[l], s[r][v]);
         }
     }
     if (kk < k) {
         const int n = (int)(k - kk);
-#pragma GCC unroll 4
-        for (int v = 0; v < wide; v++) {
-#pragma GCC unroll 16
-            for (int l = 0; l < W; l++)
-                t[l] = V_LOADN(y + v * W * ldy + at[l] + kk, n);
+        MM_EACH(v, wide)
+        {
+            MM_EACH(l, W) t[l] = V_LOADN(y + v * W * ldy + at[l] + kk, n);
             K(mm_turn)(t);
-#pragma GCC unroll 16
-            for (int l = 0; l < W - 1; l++) {
+            MM_EACH(l, W - 1)
+            {
                 if (l >= n)
                     break;
-#pragma GCC unroll 4
-                for (int r = 0; r < tall; r++)
-                    s[r][v] = FMA(V_SET1(x[r * ldx + kk + l]), t[l], s[r][v]);
+                MM_EACH(r, tall) s[r][v] = FMA(V_SET1(x[r * ldx + kk + l]), t[l], s[r][v]);
             }
         }
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < tall; r++)
-#pragma GCC unroll 4
-        for (int v = 0; v < wide; v++)
-            V_STORE(sums + (r * wide + v) * W, s[r][v]);
+    MM_EACH(r, tall) MM_EACH(v, wide) V_STORE(sums + (r * wide + v) * W, s[r][v]);
     for (int l = 0; l < lanes; l++)
         for (int r = 0; r < tall; r++)
             c[r * down + l * along] = sums[r * wide * W + l];

@@ -35,7 +35,7 @@ typedef double K(mm_wide) __attribute__((vector_size(VBYTES))); /* lanes of 64 b
                             28 + 2 * h, 13 + 2 * h, 29 + 2 * h)
 #endif
 #define MM_EXCHANGE(ZIP, distance)                                                                           \
-    _Pragma("GCC unroll 16") for (int i = 0; i < W; i++)                                                     \
+    MM_EACH(i, W)                                                                                            \
     {                                                                                                        \
         if (i & (distance))                                                                                  \
             continue;                                                                                        \
@@ -57,8 +57,8 @@ VEC_FN void K(mm_turn_within)(K(mm_wide) t[W])
 #endif
 #else
     /* Pairs of rows to pairs of floats, then 64-bit lanes: the columns come out in order. */
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i += 4) {
+    MM_UNROLL for (int i = 0; i < W; i += 4)
+    {
         V a = (V)t[i], b = (V)t[i + 1], c = (V)t[i + 2], d = (V)t[i + 3];
         K(mm_wide) p0 = (K(mm_wide))MM_ZIP32(a, b, 0), q0 = (K(mm_wide))MM_ZIP32(a, b, 1);
         K(mm_wide) p1 = (K(mm_wide))MM_ZIP32(c, d, 0), q1 = (K(mm_wide))MM_ZIP32(c, d, 1);
@@ -77,9 +77,7 @@ VEC_FN void K(mm_turn_within)(K(mm_wide) t[W])
 VEC_FN void K(mm_turn)(V row[W])
 {
     K(mm_wide) t[W];
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i++)
-        t[i] = (K(mm_wide))row[i];
+    MM_EACH(i, W) t[i] = (K(mm_wide))row[i];
 #if VBYTES >= 64
     MM_EXCHANGE(MM_ZIP256, W / 2)
 #elif VBYTES >= 32
@@ -88,9 +86,7 @@ VEC_FN void K(mm_turn)(V row[W])
     MM_EXCHANGE(MM_ZIP, 1)
 #endif
     K(mm_turn_within)(t);
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i++)
-        row[i] = (V)t[i];
+    MM_EACH(i, W) row[i] = (V)t[i];
 }
 
 /* Half a vector from p, half from q. As shuffles gcc makes this two loads and a shuffle more. */
@@ -108,20 +104,16 @@ VEC_FN void K(mm_load_turned)(const REAL *b, long ldb, V row[W])
 {
 #if VBYTES >= 32
     K(mm_wide) t[W];
-#pragma GCC unroll 16
-    for (int i = 0; i < W / 2; i++) {
+    MM_EACH(i, W / 2)
+    {
         const REAL *p = b + i * ldb, *q = b + (i + W / 2) * ldb;
         t[i] = MM_HALVES(p, q);
         t[i + W / 2] = MM_HALVES(p + W / 2, q + W / 2);
     }
     K(mm_turn_within)(t);
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i++)
-        row[i] = (V)t[i];
+    MM_EACH(i, W) row[i] = (V)t[i];
 #else
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i++)
-        row[i] = V_LOAD(b + i * ldb);
+    MM_EACH(i, W) row[i] = V_LOAD(b + i * ldb);
     K(mm_turn)(row);
 #endif
 }
@@ -136,24 +128,20 @@ static void K(mm_pack_turned)(long k, int rows, const REAL *b, long ldb, REAL *o
     if (rows == W) {
         for (; kk + W <= k; kk += W) {
             K(mm_load_turned)(b + kk, ldb, t);
-#pragma GCC unroll 16
-            for (int l = 0; l < W; l++)
-                V_STORE(out + (kk + l) * ldo, t[l]);
+            MM_EACH(l, W) V_STORE(out + (kk + l) * ldo, t[l]);
         }
     }
     for (; kk < k; kk += W) {
         const int n = k - kk < W ? (int)(k - kk) : W;
-#pragma GCC unroll 16
-        for (int l = 0; l < W; l++)
-            t[l] = V_SET1(0);
-#pragma GCC unroll 16
-        for (int l = 0; l < W; l++) {
+        MM_EACH(l, W) t[l] = V_SET1(0);
+        MM_EACH(l, W)
+        {
             if (l < rows)
                 t[l] = V_LOADN(b + l * ldb + kk, n);
         }
         K(mm_turn)(t);
-#pragma GCC unroll 16
-        for (int l = 0; l < W; l++) {
+        MM_EACH(l, W)
+        {
             if (l < n)
                 V_STORE(out + (kk + l) * ldo, t[l]);
         }

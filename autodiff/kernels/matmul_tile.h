@@ -37,65 +37,39 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
     const int tail = j->tail, all = (wide - 1) * W + tail;
     V s[8][12], b[12];
     if (!j->acc) {
-#pragma GCC unroll 8
-        for (int r = 0; r < tall; r++)
-#pragma GCC unroll 12
-            for (int v = 0; v < wide; v++)
-                s[r][v] = V_SET1(0);
+        MM_EACH(r, tall) MM_EACH(v, wide) s[r][v] = V_SET1(0);
     } else if (!j->turned) {
-#pragma GCC unroll 8
-        for (int r = 0; r < tall; r++)
-#pragma GCC unroll 12
-            for (int v = 0; v < wide; v++)
-                s[r][v] = v < wide - 1 ? V_LOAD(c + r * ldc + v * W) : V_LOADN(c + r * ldc + v * W, tail);
+        MM_EACH(r, tall)
+        MM_EACH(v, wide) s[r][v] =
+            v < wide - 1 ? V_LOAD(c + r * ldc + v * W) : V_LOADN(c + r * ldc + v * W, tail);
     } else {
         REAL lanes[8 * 12 * W];
         for (int r = 0; r < tall; r++)
             for (int l = 0; l < wide * W; l++)
                 lanes[r * wide * W + l] = l < all ? *K(mm_at)(j, c, r, l) : 0;
-#pragma GCC unroll 8
-        for (int r = 0; r < tall; r++)
-#pragma GCC unroll 12
-            for (int v = 0; v < wide; v++)
-                s[r][v] = V_LOAD(lanes + (r * wide + v) * W);
+        MM_EACH(r, tall) MM_EACH(v, wide) s[r][v] = V_LOAD(lanes + (r * wide + v) * W);
     }
     for (long kk = 0; kk < k; kk++) {
-#pragma GCC unroll 12
-        for (int v = 0; v < wide; v++)
-            b[v] = masked && v == wide - 1 ? V_LOADN(y + v * W, tail) : V_LOAD(y + v * W);
-#pragma GCC unroll 8
-        for (int r = 0; r < tall; r++) {
+        MM_EACH(v, wide) b[v] = masked && v == wide - 1 ? V_LOADN(y + v * W, tail) : V_LOAD(y + v * W);
+        MM_EACH(r, tall)
+        {
             V a = V_SET1(by_column ? x[r] : x[r * ldx]);
-#pragma GCC unroll 12
-            for (int v = 0; v < wide; v++)
-                s[r][v] = FMA(a, b[v], s[r][v]);
+            MM_EACH(v, wide) s[r][v] = FMA(a, b[v], s[r][v]);
         }
         x += by_column ? ldx : 1;
         y += ldy;
     }
     if (!j->turned) {
-#pragma GCC unroll 8
-        for (int r = 0; r < tall; r++) {
-#pragma GCC unroll 12
-            for (int v = 0; v < wide - 1; v++)
-                V_STORE(c + r * ldc + v * W, s[r][v]);
-        }
+        MM_EACH(r, tall) { MM_EACH(v, wide - 1) V_STORE(c + r * ldc + v * W, s[r][v]); }
         if (tail == W) {
-#pragma GCC unroll 8
-            for (int r = 0; r < tall; r++)
-                V_STORE(c + r * ldc + (wide - 1) * W, s[r][wide - 1]);
+            MM_EACH(r, tall) V_STORE(c + r * ldc + (wide - 1) * W, s[r][wide - 1]);
         } else {
-#pragma GCC unroll 8
-            for (int r = 0; r < tall; r++)
-                V_STOREN(c + r * ldc + (wide - 1) * W, s[r][wide - 1], tail);
+            MM_EACH(r, tall)
+            V_STOREN(c + r * ldc + (wide - 1) * W, s[r][wide - 1], tail);
         }
     } else {
         REAL lanes[8 * 12 * W];
-#pragma GCC unroll 8
-        for (int r = 0; r < tall; r++)
-#pragma GCC unroll 12
-            for (int v = 0; v < wide; v++)
-                V_STORE(lanes + (r * wide + v) * W, s[r][v]);
+        MM_EACH(r, tall) MM_EACH(v, wide) V_STORE(lanes + (r * wide + v) * W, s[r][v]);
         for (int l = 0; l < all; l++)
             for (int r = 0; r < tall; r++)
                 *K(mm_at)(j, c, r, l) = lanes[r * wide * W + l];
