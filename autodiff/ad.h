@@ -150,16 +150,16 @@ AD_API ad_var ad_add(ad_var a, ad_var b);
 AD_API ad_var ad_sub(ad_var a, ad_var b);
 AD_API ad_var ad_mul(ad_var a, ad_var b);
 AD_API ad_var ad_div(ad_var a, ad_var b);
-AD_API ad_var ad_mulz(ad_var a, ad_var b);            /* a b, and 0 where a = 0 whatever b is */
-AD_API ad_var ad_divz(ad_var a, ad_var b);            /* a / b, and 0 where a = 0 whatever b is */
-AD_API ad_var ad_pow(ad_var a, ad_var b);             /* a^b */
-AD_API ad_var ad_atan2(ad_var a, ad_var b);           /* angle of the point (b, a) */
-AD_API ad_var ad_hypot(ad_var a, ad_var b);           /* sqrt(a^2 + b^2), no overflow */
-AD_API ad_var ad_min(ad_var a, ad_var b);             /* the derivative goes to a where a = b */
-AD_API ad_var ad_max(ad_var a, ad_var b);             /* the derivative goes to a where a = b */
-AD_API ad_var ad_lt(ad_var a, ad_var b);              /* 1 where a < b, else 0; derivative 0 */
-AD_API ad_var ad_le(ad_var a, ad_var b);              /* 1 where a <= b, else 0; derivative 0 */
-AD_API ad_var ad_eq(ad_var a, ad_var b);              /* 1 where a = b, else 0; derivative 0 */
+AD_API ad_var ad_mulz(ad_var a, ad_var b);  /* a b, and 0 where a or b is 0, whatever the other is */
+AD_API ad_var ad_divz(ad_var a, ad_var b);  /* a / b, and 0 where a = 0 whatever b is */
+AD_API ad_var ad_pow(ad_var a, ad_var b);   /* a^b */
+AD_API ad_var ad_atan2(ad_var a, ad_var b); /* angle of the point (b, a) */
+AD_API ad_var ad_hypot(ad_var a, ad_var b); /* sqrt(a^2 + b^2), no overflow */
+AD_API ad_var ad_min(ad_var a, ad_var b);   /* the derivative goes to a where a = b */
+AD_API ad_var ad_max(ad_var a, ad_var b);   /* the derivative goes to a where a = b */
+AD_API ad_var ad_lt(ad_var a, ad_var b);    /* 1 where a < b, else 0; derivative 0 */
+AD_API ad_var ad_le(ad_var a, ad_var b);    /* 1 where a <= b, else 0; derivative 0 */
+AD_API ad_var ad_eq(ad_var a, ad_var b);    /* 1 where a = b, else 0; derivative 0 */
 AD_API ad_var ad_where(ad_var c, ad_var a, ad_var b); /* a where c is not 0, else b */
 AD_API ad_var ad_add_n(int n, const ad_var x[]);      /* x0 + x1 + ..., left to right */
 
@@ -240,6 +240,7 @@ AD_API int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_v
  *   y [1,1]   x [r,c]   v [r,c]   ->   [r,c]
  * Source: Pearlmutter (1994), Neural Computation 6, 147-160. */
 AD_API ad_var ad_hvp(ad_var y, ad_var x, ad_var v);
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 AD_API ad_var ad_jacobian(ad_var y, ad_var x); /* [elements of y, elements of x]; no batch */
 AD_API ad_var ad_hessian(ad_var y, ad_var x);  /* y [1,1] -> [n,n], n elements of x; no batch */
 /* Per row of a batch: y [B,m] and x [B,n] where row i of y depends on row i of x only (else AD_ESHAPE);
@@ -253,6 +254,7 @@ AD_API ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **
 AD_API ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
 /* ad_poisson - {f, g} = sum_i df/dq_i dg/dp_i - df/dp_i dg/dq_i;  f, g [1,1] or [B,1]; q, p [.,n]. */
 AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
+#endif
 
 /* 6. Text --------------------------------------------------------------------------------------- */
 
@@ -262,12 +264,14 @@ AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
 AD_API ad_var ad_parse(ad_tape *t, const char *text, int n, const char *const names[], const ad_var vars[]);
 AD_API char *
 ad_print(ad_var x); /* text that ad_parse reads back to the same node; free() it; NULL on error */
+#ifdef AD_PLANNED   /* the interface to come: declared so that it can be read, not built yet */
 AD_API char *ad_dump(int n, const ad_var x[], int values); /* the nodes x depends on, a line each; with values
                                                             * and, for the last x, adjoints when values != 0 */
 AD_API char *ad_dot_graph(int n, const ad_var x[]);        /* the same as Graphviz text; free() both */
 /* ad_first_nan - the first node among those x depends on whose value is not a number, with its operation,
  * name, row and operands, as a sentence to free(); NULL when there is none or on error (see ad_status). */
 AD_API char *ad_first_nan(ad_var x);
+#endif
 
 /* 7. Programs -------------------------------------------------------------------------------------- */
 
@@ -276,6 +280,8 @@ enum {
     AD_F32 = 1,
     AD_F80 = 2
 }; /* the type of all numbers of a program: double, float, long double */
+
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 enum { AD_OPT_FULL = 0, AD_OPT_NONE = 1 }; /* AD_OPT_NONE: one node, one instruction, no reuse: the oracle */
 
 typedef struct ad_options { /* zero is the default of every field */
@@ -378,6 +384,8 @@ AD_API char *ad_emit(const ad_program *p, const char *name, char **why);
  * `cache` (NULL: the user's cache folder), loaded; runs through ad_run like any other. Without a compiler, or
  * where something cannot be emitted, the result replays; *how (may be NULL) says which and why. */
 AD_API ad_program *ad_native(const ad_program *p, const char *cache, char **how);
+
+#endif
 
 /* The operation table, for programs that list it (parsers, documentation, tests). */
 typedef struct ad_op_info {

@@ -271,12 +271,16 @@ static bool room(ad_tape *t)
 static int32_t add_ext(ad_tape *t, int nargs, const ad_var args[], int nattr, const int32_t attrs[])
 {
     int64_t need = (int64_t)t->next + 1 + nargs + nattr;
+    int32_t *spare = NULL;
     if (need > t->ext_cap) {
         int64_t cap = 2 * need + 64;
-        int32_t *ext = cap < INT_MAX ? realloc(t->ext, (size_t)cap * sizeof *ext) : NULL;
+        int32_t *ext = cap < INT_MAX ? malloc((size_t)cap * sizeof *ext) : NULL, *old = t->ext;
         if (!ext)
             return -1;
+        if (t->next)
+            memcpy(ext, old, (size_t)t->next * sizeof *ext);
         t->ext = ext;
+        spare = old; /* attrs may point into it */
         t->ext_cap = (int32_t)cap;
     }
     int32_t at = t->next + 1;
@@ -285,6 +289,7 @@ static int32_t add_ext(ad_tape *t, int nargs, const ad_var args[], int nattr, co
         t->ext[at + i] = args[i].id;
     for (int i = 0; i < nattr; i++)
         t->ext[at + nargs + i] = attrs[i];
+    free(spare);
     t->next = (int32_t)need;
     return at;
 }
@@ -330,15 +335,20 @@ static bool good_shape(ad_tape *t, const char *who, int rows, int cols)
 
 static int64_t add_values(ad_tape *t, int64_t count, const double values[])
 {
+    double *spare = NULL;
     if (t->nvalues + count > t->values_cap) {
         int64_t cap = 2 * (t->nvalues + count) + 32;
-        double *v = realloc(t->values, (size_t)cap * sizeof *v);
+        double *v = malloc((size_t)cap * sizeof *v);
         if (!v)
             return -1;
+        if (t->nvalues)
+            memcpy(v, t->values, (size_t)t->nvalues * sizeof *v);
+        spare = t->values; /* `values` may point into it */
         t->values = v;
         t->values_cap = cap;
     }
     memcpy(t->values + t->nvalues, values, (size_t)count * sizeof *values);
+    free(spare);
     t->nvalues += count;
     return t->nvalues - count;
 }

@@ -1,0 +1,348 @@
+/* test_grad.c - derivatives against independent ones. Elementwise rows: the row's own expression in long
+ * double, differentiated by 13-point differences. Everything else: products of vjp and jvp, and differences.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "ad.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The rows in long double. */
+#include "kernels/ld.h"
+#define C(c) ((long double)(c))
+#define LIBM1(f, x) f##l(x)
+#define LIBM2(f, x, y) f##l(x, y)
+#define UNARY(name, cost, value, rule, lo, hi)                                                               \
+    static long double ref_##name(long double x, long double b)                                              \
+    {                                                                                                        \
+        (void)b;                                                                                             \
+        return value;                                                                                        \
+    }
+#define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
+    static long double ref_##name(long double a, long double b) { return value; }
+#include "ops.def"
+#undef UNARY
+#undef BINARY
+
+typedef struct row {
+    const char *name;
+    ad_var (*one)(ad_var);
+    ad_var (*two)(ad_var, ad_var);
+    long double (*ref)(long double, long double);
+    double lo, hi;
+} row;
+#define UNARY(name, cost, value, rule, lo, hi) {#name, ad_##name, NULL, ref_##name, lo, hi},
+#define BINARY(name, cost, value, rule_a, rule_b, lo, hi) {#name, NULL, ad_##name, ref_##name, lo, hi},
+static const row rows[] = {
+#include "ops.def"
+};
+enum { NROWS = sizeof rows / sizeof rows[0] };
+
+/* Weights of the m-th derivative at 0 on points -6 ... 6. Source: Fornberg (1988), Math. Comp. 51, 699-706. */
+static void weights(int m, long double w[13])
+{
+    long double c[13][4] = {{0}};
+    long double c1 = 1;
+    c[0][0] = 1;
+    for (int i = 1; i < 13; i++) {
+        long double c2 = 1;
+        for (int j = 0; j < i; j++) {
+            long double c3 = i - j;
+            c2 *= c3;
+            if (j == i - 1)
+                for (int k = 3; k >= 0; k--)
+                    c[i][k] = c1 * ((k ? k * c[i - 1][k - 1] : 0) - (i - 1 - 6) * c[i - 1][k]) / c2;
+            for (int k = 3; k >= 0; k--)
+                c[j][k] = ((i - 6) * c[j][k] - (k ? k * c[j][k - 1] : 0)) / c3;
+        }
+        c1 = c2;
+    }
+    for (int i = 0; i < 13; i++)
+        w[i] = c[i][m];
+}
+
+static long double derivative(const row *r, int order, int side, long double a, long double b, long double h)
+{
+    long double w[13], s = 0;
+    weights(order, w);
+    for (int i = 0; i < 13; i++)
+        s += w[i] * r->ref(a + (side == 0 ? (i - 6) * h : 0), b + (side == 1 ? (i - 6) * h : 0));
+    return s / powl(h, order);
+}
+
+Test(grad, every_row_has_its_derivatives_to_order_3)
+{
+    for (int i = 0; i < NROWS; i++) {
+        const row *r = &rows[i];
+        for (int side = 0; side < (r->two ? 2 : 1); side++)
+            for (int k = 1; k < 8; k++) {
+                double va = r->lo + (r->hi - r->lo) * k / 8.0,
+                       vb = r->lo + (r->hi - r->lo) * ((3 * k + 1) % 8 + 0.5) / 8.6;
+                ad_tape *t = ad_new();
+                ad_var a = ad_input(t, "a", 1, 1), b = ad_input(t, "b", 1, 1);
+                ad_set(a, 1, &va);
+                ad_set(b, 1, &vb);
+                ad_var y = r->one ? r->one(a) : r->two(a, b);
+                cr_assert_float_eq(ad_scalar(y), (double)r->ref(va, vb),
+                                   1e-15 * 8 * (1 + fabs((double)r->ref(va, vb))), "%s(%g, %g)", r->name, va,
+                                   vb);
+                long double scale = fabsl(r->ref(va, vb)); /* worst over the value and the lower orders */
+                for (int order = 1; order <= 3; order++) {
+                    y = ad_grad(y, side ? b : a);
+                    long double want = derivative(r, order, side, va, vb, 0.011L);
+                    /* the oracle's own error: what half the step changes */
+                    long double doubt = fabsl(want - derivative(r, order, side, va, vb, 0.0055L));
+                    scale = fmaxl(fmaxl(scale, fabsl(want)), 0.1L);
+                    double got = ad_scalar(y);
+                    cr_assert(doubt <= 1e-9L * scale && fabsl(got - want) <= 1e-12L * scale + 2 * doubt,
+                              "%s, order %d, operand %d at (%g, %g): %.17g, not %.17Lg", r->name, order,
+                              side + 1, va, vb, got, want);
+                }
+                cr_assert_eq(ad_status(t), AD_OK, "%s: %s", r->name, ad_message(t));
+                ad_free(t);
+            }
+    }
+}
+
+/* Functions of x [3,4] that use the operations that are not elementwise, each with a value [1,1]. */
+static ad_var spd(ad_var x)
+{ /* x x' + 4 I, [3,3] */
+    return ad_add(ad_matmul_nt(x, x), ad_mul(4, ad_eye(x.tape, 3)));
+}
+static ad_var weigh(ad_var v)
+{ /* a sum in which every element counts differently */
+    int r = ad_rows(v), c = ad_cols(v);
+    double w[256];
+    for (int i = 0; i < r * c; i++)
+        w[i] = 0.5 + sin(1.7 * i + 1);
+    return ad_sum(ad_mul(ad_square(v), ad_const(v.tape, r, c, w)));
+}
+static const int index_cols[] = {3, 0, 0, 2, 1}, index_rows[] = {2, 0, 2}, spread[] = {4, 1, 4, 0};
+static ad_var f_sum_rows(ad_var x) { return weigh(ad_sum_rows(x)); }
+static ad_var f_sum_cols(ad_var x) { return weigh(ad_sum_cols(x)); }
+static ad_var f_mean(ad_var x) { return ad_mul(ad_mean(ad_square(x)), ad_mean(x)); }
+static ad_var f_logsumexp(ad_var x) { return weigh(ad_logsumexp(x)); }
+static ad_var f_norm(ad_var x) { return weigh(ad_sub(ad_norm(x), 1)); }
+static ad_var f_reshape(ad_var x) { return weigh(ad_reshape(ad_sin(x), 2, 6)); }
+static ad_var f_expand(ad_var x) { return weigh(ad_expand(ad_sum_rows(ad_exp(x)), 5, 4)); }
+static ad_var f_sum_to(ad_var x) { return weigh(ad_sum_to(ad_exp(x), 3, 1)); }
+static ad_var f_slice(ad_var x) { return ad_mul(weigh(ad_slice(x, 1, 2, 1, 2)), ad_at(x, 0, 3)); }
+static ad_var f_rows_cols(ad_var x) { return ad_dot(ad_rows_of(x, 0, 2), ad_exp(ad_rows_of(x, 1, 2))); }
+static ad_var f_cols(ad_var x) { return ad_dot(ad_cols_of(x, 0, 2), ad_exp(ad_cols_of(x, 2, 2))); }
+static ad_var f_pad(ad_var x) { return weigh(ad_pad(ad_cos(x), 1, 0, 2, 1)); }
+static ad_var f_concat_rows(ad_var x)
+{
+    return weigh(ad_concat_rows(3, (ad_var[]){x, ad_sin(x), ad_sum_rows(x)}));
+}
+static ad_var f_concat_cols(ad_var x)
+{
+    return weigh(ad_concat_cols(3, (ad_var[]){ad_sum_cols(x), x, ad_exp(x)}));
+}
+static ad_var f_gather_cols(ad_var x) { return weigh(ad_gather_cols(ad_sin(x), 5, index_cols)); }
+static ad_var f_gather_rows(ad_var x) { return weigh(ad_gather_rows(ad_sin(x), 3, index_rows)); }
+static ad_var f_scatter_cols(ad_var x) { return weigh(ad_scatter_cols(ad_sin(x), 6, spread)); }
+static ad_var f_scatter_rows(ad_var x) { return weigh(ad_scatter_rows(ad_sin(x), 4, index_rows)); }
+static ad_var f_transpose(ad_var x) { return weigh(ad_transpose(ad_exp(x))); }
+static ad_var f_matmul(ad_var x) { return weigh(ad_matmul(x, ad_transpose(ad_sin(x)))); }
+static ad_var f_matmul_nt(ad_var x) { return weigh(ad_matmul_nt(x, ad_sin(x))); }
+static ad_var f_matmul_tn(ad_var x) { return weigh(ad_matmul_tn(x, ad_sin(x))); }
+static ad_var f_matmul_tt(ad_var x) { return weigh(ad_matmul_tt(x, ad_transpose(ad_sin(x)))); }
+static ad_var f_outer(ad_var x) { return weigh(ad_outer(ad_sum_rows(x), ad_sum_cols(ad_sin(x)))); }
+static ad_var f_diag(ad_var x) { return weigh(ad_diag(ad_sum_rows(ad_exp(x)))); }
+static ad_var f_diagonal(ad_var x) { return weigh(ad_diagonal(spd(x))); }
+static ad_var f_trace(ad_var x) { return ad_sin(ad_trace(spd(x))); }
+static ad_var f_tril(ad_var x) { return weigh(ad_tril_unpack(ad_tril_pack(ad_sin(spd(x))))); }
+static ad_var f_solve(ad_var x) { return weigh(ad_solve(ad_add(spd(x), ad_cols_of(x, 0, 3)), x)); }
+static ad_var f_cholesky(ad_var x) { return weigh(ad_cholesky(spd(x))); }
+static ad_var f_logdet(ad_var x) { return ad_sin(ad_logdet(ad_add(spd(x), ad_cols_of(x, 0, 3)))); }
+static ad_var f_row_matmul(ad_var x) { return weigh(ad_row_matmul(x, ad_sin(x), 2, 2, 2)); }
+static ad_var f_row_shared(ad_var x) { return weigh(ad_row_matmul(ad_rows_of(x, 1, 1), ad_sin(x), 2, 2, 2)); }
+static ad_var f_row_transpose(ad_var x) { return weigh(ad_row_transpose(ad_exp(x), 2, 2)); }
+static ad_var f_row_dot(ad_var x) { return weigh(ad_row_dot(x, ad_sin(x))); }
+static ad_var f_row_outer(ad_var x) { return weigh(ad_row_outer(x, ad_cols_of(ad_sin(x), 1, 2))); }
+static ad_var f_row_diag(ad_var x) { return weigh(ad_row_diagonal(ad_row_diag(ad_exp(x)), 4)); }
+static ad_var f_row_trace(ad_var x) { return weigh(ad_row_trace(ad_exp(x), 2)); }
+static ad_var f_row_tril(ad_var x) { return weigh(ad_row_tril_unpack(ad_row_tril_pack(ad_exp(x), 2), 2)); }
+static ad_var plus(ad_var x)
+{ /* a well-conditioned 2x2 matrix in each row */
+    return ad_add(ad_mul(3, ad_reshape(ad_eye(x.tape, 2), 1, 4)), x);
+}
+static ad_var f_row_solve(ad_var x)
+{
+    return weigh(ad_row_solve(plus(x), ad_cols_of(ad_exp(x), 0, 2), 2, 1));
+}
+static ad_var f_trisolve(ad_var x)
+{
+    return weigh(ad_row_trisolve(plus(x), ad_cols_of(ad_exp(x), 0, 2), 2, 1, 0));
+}
+static ad_var f_trisolve_t(ad_var x)
+{
+    return weigh(ad_row_trisolve(plus(x), ad_cols_of(ad_exp(x), 0, 2), 2, 1, 1));
+}
+static ad_var f_row_cholesky(ad_var x) { return weigh(ad_row_cholesky(plus(x), 2)); }
+static ad_var f_row_logdet(ad_var x) { return weigh(ad_row_logdet(plus(x), 2)); }
+static ad_var f_where(ad_var x) { return weigh(ad_where(ad_lt(x, 0.1), ad_sin(x), ad_exp(x))); }
+static ad_var f_add_n(ad_var x)
+{
+    return weigh(ad_add_n(4, (ad_var[]){x, ad_sin(x), ad_sum_rows(x), ad_at(x, 0, 0)}));
+}
+static ad_var f_broadcast(ad_var x)
+{
+    return weigh(ad_div(ad_mul(ad_sum_rows(x), ad_sum_cols(ad_exp(x))), ad_add(3, ad_sin(x))));
+}
+static ad_var f_stop(ad_var x) { return ad_sum(ad_mul(ad_sub(x, ad_stop(x)), ad_exp(x))); }
+
+typedef ad_var function(ad_var);
+#define F(f)                                                                                                 \
+    {                                                                                                        \
+#f, f                                                                                                \
+    }
+static const struct {
+    const char *name;
+    function *f;
+} functions[] = {
+    F(f_sum_rows),    F(f_sum_cols),     F(f_mean),         F(f_logsumexp),     F(f_norm),
+    F(f_reshape),     F(f_expand),       F(f_sum_to),       F(f_slice),         F(f_rows_cols),
+    F(f_cols),        F(f_pad),          F(f_concat_rows),  F(f_concat_cols),   F(f_gather_cols),
+    F(f_gather_rows), F(f_scatter_cols), F(f_scatter_rows), F(f_transpose),     F(f_matmul),
+    F(f_matmul_nt),   F(f_matmul_tn),    F(f_matmul_tt),    F(f_outer),         F(f_diag),
+    F(f_diagonal),    F(f_trace),        F(f_tril),         F(f_solve),         F(f_cholesky),
+    F(f_logdet),      F(f_row_matmul),   F(f_row_shared),   F(f_row_transpose), F(f_row_dot),
+    F(f_row_outer),   F(f_row_diag),     F(f_row_trace),    F(f_row_tril),      F(f_row_solve),
+    F(f_trisolve),    F(f_trisolve_t),   F(f_row_cholesky), F(f_row_logdet),    F(f_where),
+    F(f_add_n),       F(f_broadcast),
+};
+
+static void point(double v[12], double v2[12])
+{
+    for (int i = 0; i < 12; i++) {
+        v[i] = 0.6 * sin(2.3 * i + 0.4);
+        v2[i] = cos(1.1 * i * i);
+    }
+}
+
+/* Differences of order 6 in double: h^6 and eps/h balance near 1e-11 relative. */
+static const double diff_weight[3] = {0.75, -0.15, 1.0 / 60};
+
+Test(grad, shape_operations_agree_with_differences_and_forward_mode)
+{
+    double v[12], dir[12];
+    point(v, dir);
+    for (size_t k = 0; k < sizeof functions / sizeof functions[0]; k++) {
+        ad_tape *t = ad_new();
+        ad_var x = ad_input(t, "x", 3, 4), d = ad_const(t, 3, 4, dir);
+        ad_set(x, 3, v);
+        ad_var y = functions[k].f(x);
+        ad_var g = ad_grad(y, x), dy, h = ad_hvp(y, x, d);
+        ad_jvp(1, &y, 1, &x, &d, &dy);
+        ad_var vv = ad_grad(ad_dot(g, d), x); /* the VJP of the VJP is the oracle of the HVP */
+        ad_var third = ad_dot(ad_grad(ad_dot(h, d), x), d), third2;
+        ad_var yy = ad_dot(h, d);
+        ad_jvp(1, &yy, 1, &x, &d, &third2);
+        cr_assert_eq(ad_status(t), AD_OK, "%s: %s", functions[k].name, ad_message(t));
+        double gd = ad_scalar(ad_dot(g, d)), j = ad_scalar(dy), scale = 1 + fabs(gd);
+        cr_assert(fabs(gd - j) <= 1e-13 * scale, "%s: gradient.v %.17g, tangent %.17g", functions[k].name, gd,
+                  j);
+        double t1 = ad_scalar(third), t2 = ad_scalar(third2);
+        cr_assert(fabs(t1 - t2) <= 1e-11 * (1 + fabs(t1)), "%s: order 3: %.17g and %.17g", functions[k].name,
+                  t1, t2);
+        double hv[12], hw[12], fd = 0, fdh[12] = {0};
+        for (int i = 0; i < 12; i++) {
+            hv[i] = ad_value(h)[i];
+            hw[i] = ad_value(vv)[i];
+            scale = fmax(scale, fabs(hv[i]));
+        }
+        for (int i = 0; i < 12; i++)
+            cr_assert(fabs(hv[i] - hw[i]) <= 1e-12 * scale, "%s: hvp[%d] %.17g and %.17g", functions[k].name,
+                      i, hv[i], hw[i]);
+        for (int s = 0; s < 6; s++) {
+            int m = s / 2 + 1, sign = s % 2 ? -1 : 1;
+            double w[12], eps = 1e-2;
+            for (int i = 0; i < 12; i++)
+                w[i] = v[i] + sign * m * eps * dir[i] / 4;
+            ad_set(x, 3, w);
+            fd += sign * diff_weight[m - 1] * ad_scalar(y) / (eps / 4);
+            for (int i = 0; i < 12; i++)
+                fdh[i] += sign * diff_weight[m - 1] * ad_value(g)[i] / (eps / 4);
+        }
+        cr_assert(fabs(fd - gd) <= 3e-9 * scale, "%s: gradient.v %.17g, differences %.17g", functions[k].name,
+                  gd, fd);
+        for (int i = 0; i < 12; i++)
+            cr_assert(fabs(fdh[i] - hv[i]) <= 3e-8 * scale, "%s: hvp[%d] %.17g, differences %.17g",
+                      functions[k].name, i, hv[i], fdh[i]);
+        ad_free(t);
+    }
+}
+
+Test(grad, stop_blocks_a_derivative)
+{
+    double v[12], dir[12];
+    point(v, dir);
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 3, 4);
+    ad_set(x, 3, v);
+    ad_var g = ad_grad(f_stop(x), x);
+    for (int i = 0; i < 12; i++)
+        cr_assert_float_eq(ad_value(g)[i], exp(v[i]), 1e-14);
+    ad_free(t);
+}
+
+Test(grad, where_keeps_singular_branches_out_to_every_order)
+{
+    ad_tape *t = ad_new();
+    double zero = 0;
+    ad_var x = ad_input(t, "x", 1, 1);
+    ad_set(x, 1, &zero);
+    ad_var singular[] = {ad_sqrt(x), ad_log(x), ad_pow(x, 0.3), ad_div(1, x), ad_norm(x)};
+    for (size_t i = 0; i < sizeof singular / sizeof singular[0]; i++) {
+        ad_var y = ad_where(ad_lt(0, x), singular[i], 0);
+        for (int order = 0; order < 4; order++) {
+            cr_assert_eq(ad_scalar(y), 0, "function %zu, order %d: %g", i, order, ad_scalar(y));
+            y = ad_grad(y, x);
+        }
+    }
+    ad_free(t);
+}
+
+Test(grad, an_hnn_loss_has_the_right_parameter_gradient_on_a_batch)
+{
+    enum { B = 7, H = 5 };
+    ad_tape *t = ad_new();
+    double w1[2 * H], b1[H], w2[H], z[B * 2];
+    for (int i = 0; i < 2 * H; i++)
+        w1[i] = sin(i + 0.3);
+    for (int i = 0; i < H; i++) {
+        b1[i] = 0.1 * i;
+        w2[i] = cos(2.0 * i);
+    }
+    for (int i = 0; i < 2 * B; i++)
+        z[i] = sin(3.1 * i);
+    ad_var W1 = ad_input(t, "W1", 2, H), b = ad_input(t, "b", 1, H), W2 = ad_input(t, "W2", H, 1);
+    ad_var x = ad_input(t, "x", AD_BATCH, 2);
+    ad_set(W1, 2, w1);
+    ad_set(b, 1, b1);
+    ad_set(W2, H, w2);
+    ad_set(x, B, z);
+    ad_var E = ad_matmul(ad_tanh(ad_add(ad_matmul(x, W1), b)), W2);
+    ad_var loss = ad_mean(ad_square(ad_grad(ad_sum(E), x))), p[3] = {W1, b, W2}, g[3];
+    cr_assert_eq(ad_grads(loss, 3, p, g), AD_OK, "%s", ad_message(t));
+    double got = ad_value(g[0])[3], got_b = ad_value(g[1])[2], fd = 0, fd_b = 0, eps = 2e-3;
+    for (int s = 0; s < 6; s++) {
+        int m = s / 2 + 1, sign = s % 2 ? -1 : 1;
+        w1[3] += sign * m * eps;
+        ad_set(W1, 2, w1);
+        fd += sign * diff_weight[m - 1] * ad_scalar(loss) / eps;
+        w1[3] -= sign * m * eps;
+        ad_set(W1, 2, w1);
+        b1[2] += sign * m * eps;
+        ad_set(b, 1, b1);
+        fd_b += sign * diff_weight[m - 1] * ad_scalar(loss) / eps;
+        b1[2] -= sign * m * eps;
+        ad_set(b, 1, b1);
+    }
+    cr_assert_float_eq(got, fd, 1e-11);
+    cr_assert_float_eq(got_b, fd_b, 1e-11);
+    ad_free(t);
+}
