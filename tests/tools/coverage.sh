@@ -13,7 +13,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
 symbols() { # HEADER PREFIX
-    sed 's|//.*||' "$1" | awk '{ line = line $0 "\n" } END {
+    sed '/^#ifdef AD_PLANNED/,/^#endif/d; s|//.*||' "$1" | awk '{ line = line $0 "\n" } END {
         while ((i = index(line, "/*")) > 0) { rest = substr(line, i + 2); j = index(rest, "*/"); line = substr(line, 1, i - 1) " " substr(rest, j + 2) }
         print line }' |
         grep -oE "\<$2_[a-z0-9_]+[[:space:]]*\(" | sed 's/[[:space:]]*($//' | grep -v '_$' | sort -u
