@@ -50,6 +50,8 @@ typedef struct ad_inp { /* an input and its bound value */
     double *value;
 } ad_inp;
 
+_Static_assert(sizeof(ad_node) <= 32, "a recorded scalar node costs at most 32 bytes");
+
 #define CHUNK_BITS 12
 #define CHUNK (1 << CHUNK_BITS)
 #define CACHE (1 << 12)

@@ -40,8 +40,8 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
         MM_EACH(r, tall) MM_EACH(v, wide) s[r][v] = V_SET1(0);
     } else if (!j->turned) {
         MM_EACH(r, tall)
-        MM_EACH(v, wide) s[r][v] =
-            v < wide - 1 ? V_LOAD(c + r * ldc + v * W) : V_LOADN(c + r * ldc + v * W, tail);
+        MM_EACH(v, wide)
+        s[r][v] = v < wide - 1 ? V_LOAD(c + r * ldc + v * W) : V_LOADN(c + r * ldc + v * W, tail);
     } else {
         REAL lanes[8 * 12 * W];
         for (int r = 0; r < tall; r++)
