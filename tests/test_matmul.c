@@ -76,6 +76,14 @@ static void room_free(room r)
     free(r.a), free(r.b), free(r.before), free(r.want), free(r.got), free(r.packed);
 }
 
+/* The gaps between the rows of an operand hold NaN: what is read there must not reach C. */
+static void spoil(const matmul_table *t, unsigned char *p, size_t first, long rows, long cols, long ld)
+{
+    for (long i = 0; cols > 0 && i < rows - 1; i++)
+        for (long j = cols; j < ld; j++)
+            put(t, p, first + (size_t)(i * ld + j), NAN);
+}
+
 /* One shape by every entry that takes it. Operands end where their array ends, so that a sanitizer
  * or a guard sees a read past the last element. */
 static void check(const matmul_table *t, const room *r, long m, long n, long k, int ta, int tb, long gap,
@@ -90,6 +98,8 @@ static void check(const matmul_table *t, const room *r, long m, long n, long k, 
     const size_t bytes = r->n * size, at = GUARD * size;
     cr_assert(used_a <= r->n && used_b <= r->n && (size_t)(m * ldc) + 2 * GUARD <= r->n);
 
+    fill(t, r->a, r->n, 1), fill(t, r->b, r->n, 2);
+    spoil(t, r->a, r->n - used_a, na, ca, lda), spoil(t, r->b, r->n - used_b, nb, cb, ldb);
     memcpy(r->want, r->before, bytes);
     t->plain(m, n, k, a, lda, ta, b, ldb, tb, r->want + at, ldc, acc);
     for (int path = 0; path < 3; path++) {
@@ -149,7 +159,7 @@ Test(matmul, long_and_wide_shapes_have_the_bits_of_the_triple_loop)
         {1, 203, 67},  {203, 1, 67},  {2, 203, 67},  {203, 2, 67},    {3, 130, 301}, {130, 3, 301},
         {5, 121, 300}, {121, 5, 300}, {7, 97, 33},   {97, 7, 33},     {1, 1, 1100},  {4, 4, 1001},
         {1, 400, 1},   {150, 200, 2}, {150, 37, 8},  {101, 101, 257}, {193, 51, 70}, {51, 193, 70},
-        {97, 33, 513}, {200, 2, 200}, {1, 200, 200},
+        {97, 33, 513}, {200, 2, 200}, {1, 200, 200}, {19, 1, 1030},   {18, 2, 1030},
     };
     const matmul_table *t[8];
     for (size_t i = 0, count = tables(t); i < count; i++) {
