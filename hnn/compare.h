@@ -1,0 +1,92 @@
+/* compare.h - the main job: for every model and seed, draw data, train, measure. Invariant: the models of a comparison
+ * see the same data, seeds, steps and number of parameters, and all of these are in the result. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HNN_COMPARE_H
+#define HNN_COMPARE_H
+
+#include "metrics.h"
+#include "stats.h"
+#include "train.h"
+
+enum { HNN_COMPARE_MODELS = 8 };
+
+typedef struct hnn_compare_model {
+    const char *label; /* NULL: the row's name */
+    hnn_model_spec spec;
+    hnn_loss_spec loss;
+    hnn_train_options train; /* log, user, pool, seed and checkpoint are set by hnn_compare */
+} hnn_compare_model;
+
+typedef struct hnn_compare_options {
+    /* the system: a row (with values), or a typed one, or measured data */
+    const hnn_system *system;
+    int dof;                /* 0: the row's */
+    const double *value;    /* parameters; NULL: the row's */
+    const hnn_model *typed; /* instead of system: a model of row text */
+    const hnn_data *data;   /* instead of both */
+    /* data that are drawn */
+    int trajectories;       /* 0: 25 for training, as many rows as the system's span and step say */
+    long rows;              /* 0: span/step + 1 */
+    double span;            /* 0: the system's */
+    double noise, noise_dz; /* standard deviations, on states and on derivatives */
+    double
+        radius[2]; /* > 0: starts of one degree of freedom on a circle with this range of radii (Greydanus) */
+    double validation; /* share of the training trajectories for early stopping; 0: none */
+    int tests;         /* held-out starts; 0: 15 */
+    long test_rows;    /* 0: as rows */
+    double test_span;  /* 0: as span */
+    int seeds;         /* 0: 3 */
+    uint64_t seed;     /* of the first; the others follow */
+    int models;
+    hnn_compare_model model[HNN_COMPARE_MODELS];
+    int match;       /* 1: give all networks the number of parameters of the first model */
+    hnn_test budget; /* budgets of the measurements: *_steps, starts, skip, method */
+    int threads;     /* models x seeds run on so many threads; 0: 1. Results do not depend on it */
+    void (*log)(void *user, int model, int seed,
+                const hnn_progress *p); /* may be called from any of the threads */
+    void *user;
+    const volatile sig_atomic_t *interrupt;
+} hnn_compare_options;
+
+typedef struct hnn_compare_run { /* one model, one seed */
+    hnn_model *model;            /* trained; the rows "true" and "constant" have none */
+    hnn_train_result training;
+    hnn_metric metric[HNN_METRICS];
+    double measure_seconds;
+} hnn_compare_run;
+
+typedef struct hnn_compare_row { /* one model */
+    char label[32];
+    int reference; /* 1: the true H (the floor), 2: the constant predictor; neither is trained */
+    long parameters;
+    hnn_compare_run *run;                      /* [seeds] */
+    hnn_summary summary[HNN_METRICS], seconds; /* over seeds; n is 0 where no seed has a value */
+    hnn_comparison
+        against[HNN_METRICS]; /* with the first model; p is Holm-adjusted over metrics, NaN under 10 seeds */
+} hnn_compare_row;
+
+typedef struct hnn_compare_result {
+    char system[64];
+    int dof, seeds, rows; /* rows: models, then the reference rows */
+    hnn_compare_row *row;
+    hnn_data *train, *test; /* [seeds], as the models saw them */
+    hnn_model *truth;       /* NULL for measured data */
+    double h, span;
+    int interrupted;
+} hnn_compare_result;
+
+/* hnn_compare - all of it. A model that fails on a seed counts as diverged. Errors: HNN_EARG, HNN_ESHAPE, HNN_EMEM. */
+int hnn_compare(const hnn_compare_options *o, hnn_compare_result *out, hnn_error *e);
+void hnn_compare_free(hnn_compare_result *r);
+
+/* A published or recommended setting by name: "demo", "greydanus-spring", "greydanus-pendulum", "greydanus-two-body",
+ * "greydanus-three-body", ... Fills o; strings and rows are constants. */
+typedef struct hnn_protocol {
+    const char *name, *title, *source;
+    void (*fill)(hnn_compare_options *o);
+} hnn_protocol;
+int hnn_protocol_count(void);
+const hnn_protocol *hnn_protocol_at(int i);
+const hnn_protocol *hnn_protocol_find(const char *name, hnn_error *e);
+
+#endif

@@ -1,0 +1,83 @@
+/* loss.h - losses as rows, and what optimisers see of them. Invariant: every loss is the mean of the squares of a residual
+ * [B, c] that is recorded on the tape, so gradients, Gauss-Newton and tests share one definition.
+ * Packing of trajectories (the only place where it is said): a window of K+1 states is one row; z [B, (K+1) 2n] has state
+ * k in columns 2nk .. 2nk+2n-1, each q1..qn p1..pn; t [B, K+1] its time in column k. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HNN_LOSS_H
+#define HNN_LOSS_H
+
+#include "model.h"
+
+typedef struct hnn_loss_spec { /* zero is the default of every field */
+    const char *loss; /* "derivative", "midpoint", "gauss4", "gonzalez", "rollout"; NULL: the model row's */
+    int correction; /* midpoint: 2 or 4: of the modified Hamiltonian, so that coarse steps do not bias H; 0: none */
+    int sweeps;           /* gauss4: fixed-point sweeps for the stages; 0: 6 */
+    const char *method;   /* rollout: "rk4", "verlet", "midpoint"; NULL: "rk4" */
+    int window;           /* rollout: steps K of a window; 0: 8 */
+    int substeps;         /* rollout: steps of the method between two samples; 0: 1 */
+    int stride;           /* pairs and windows begin at every stride-th row; 0: 1 */
+    const double *weight; /* [2 dof] the residual's columns are multiplied by these; NULL: 1 */
+} hnn_loss_spec;
+
+typedef struct hnn_loss_row {
+    const char *name, *title, *source;
+    int states;      /* in a row of samples: 1, 2, or 0 for window + 1 */
+    int derivatives; /* 1: needs dz */
+    ad_var (*residual)(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
+                       ad_var dz);
+} hnn_loss_row;
+int hnn_loss_count(void);
+const hnn_loss_row *hnn_loss_at(int i);
+const hnn_loss_row *hnn_loss_find(const char *name, hnn_error *e);
+
+/* hnn_loss_residual - the residual on the tape: t [B, K+1], z [B, (K+1) 2n], dz [B, 2n] (read only where the loss needs
+ * it) -> [B, c]. The loss is ad_mean(ad_square(residual)): the mean over all elements. */
+ad_var hnn_loss_residual(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
+                         ad_var dz);
+
+typedef struct hnn_samples { /* the rows a loss is computed on */
+    int dof, states;         /* states = K+1 */
+    long n;
+    double *t;  /* [n, states] */
+    double *z;  /* [n, states 2 dof] */
+    double *dz; /* [n, 2 dof]; NULL where the loss does not need it */
+} hnn_samples;
+
+/* hnn_samples_new - cut trajectories into the rows that the loss of (s, m) needs; windows never cross trajectories.
+ * Errors: HNN_EARG (no derivatives in d), HNN_ESHAPE (no trajectory is long enough), HNN_EMEM. */
+int hnn_samples_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_data *d, hnn_samples *out,
+                    hnn_error *e);
+void hnn_samples_free(hnn_samples *s);
+
+/* ---- What an optimiser sees ------------------------------------------------------------------------------ */
+
+/* A function of x [size] with gradient g [size] (NULL: not wanted); 0, or a code of error.h and e filled. A value that is
+ * not finite is not an error: the line search steps back. */
+typedef int hnn_value(void *context, const double x[], double *f, double g[], hnn_error *e);
+/* Residuals r [rows] and their Jacobian jacobian [rows, size], row-major (NULL: not wanted). */
+typedef int hnn_residuals(void *context, const double x[], double r[], double jacobian[], hnn_error *e);
+
+/* Loss and gradient of a model on samples, compiled once. */
+typedef struct hnn_objective hnn_objective;
+typedef struct hnn_objective_options {
+    int real;             /* AD_F64 or AD_F32: the type of the program; vectors outside are always double */
+    struct ad_pool *pool; /* NULL: the caller's thread */
+    int jacobian; /* 1: hnn_objective_residuals is wanted, too; its cost grows with the number of parameters */
+    int naive;    /* 1: AD_OPT_NONE, the oracle of tests */
+} hnn_objective_options;
+/* The samples must outlive the objective; the model must not. */
+int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samples *x,
+                      const hnn_objective_options *o, hnn_objective **out, hnn_error *e);
+void hnn_objective_free(hnn_objective *o);
+long hnn_objective_size(const hnn_objective *o); /* parameters */
+long hnn_objective_rows(const hnn_objective *o); /* residuals: samples x columns */
+/* hnn_objective_value - an hnn_value with context = the objective: all samples. */
+int hnn_objective_value(void *objective, const double theta[], double *f, double g[], hnn_error *e);
+/* hnn_objective_batch - the same on the n samples with these numbers (rows NULL: all of them). */
+int hnn_objective_batch(hnn_objective *o, const double theta[], long n, const long rows[], double *f,
+                        double g[], hnn_error *e);
+/* hnn_objective_residuals - an hnn_residuals with context = the objective; loss = mean of r^2. */
+int hnn_objective_residuals(void *objective, const double theta[], double r[], double jacobian[],
+                            hnn_error *e);
+
+#endif
