@@ -146,6 +146,20 @@ static ad_var *operands(ad_tape *t, int32_t id, ad_var few[8], int *count)
     return a;
 }
 
+/* An adjoint smaller than its node stands for equal rows or columns. An operand that was itself repeated gets
+ * their sum: as many times the one that is there. */
+static ad_var repeated(ad_var y, ad_var d, int32_t rows, int32_t cols)
+{
+    int32_t r = ad_rows(y), c = ad_cols(y);
+    if (ad_is_number(d) && d.value == 0)
+        return d;
+    if (rows == 1 && r != 1 && ad_rows(d) == 1)
+        d = ad_mul(d, r > 0 ? N(r) : ad_count(y));
+    if (cols == 1 && c != 1 && ad_cols(d) == 1)
+        d = ad_mul(d, N(c));
+    return d;
+}
+
 static bool pull(ad_tape *t, span *s, sums *acc, int32_t id, ad_var g)
 {
     ad_var few_a[8], few_d[8];
@@ -161,9 +175,12 @@ static bool pull(ad_tape *t, span *s, sums *acc, int32_t id, ad_var g)
     }
     if (ok && m)
         ad_pullback(ad_var_of(t, id), g, a, want, da);
+    bool elementwise = ad_ops[ad_at_id(t, id)->op].kind == AD_ELEMENTWISE;
     for (int i = 0; ok && i < m; i++)
         if (want[i])
-            ok = contribute(acc, a[i].id - s->lo, da[i]);
+            ok = contribute(acc, a[i].id - s->lo,
+                            elementwise ? repeated(ad_var_of(t, id), da[i], ad_rows(a[i]), ad_cols(a[i]))
+                                        : da[i]);
     if (m > 8) {
         free(a);
         free(da);

@@ -276,6 +276,46 @@ Test(grad, shape_operations_agree_with_differences_and_forward_mode)
     }
 }
 
+/* A constant adjoint is kept as a number or a row while it is the same for all: it still counts every element. */
+Test(grad, gradient_of_a_plain_sum_counts_every_repetition_of_an_operand)
+{
+    enum { R = 5, C = 3 };
+    double v[R * C], w[C] = {0.5, -1, 2}, u[R] = {1, 2, 3, 4, 5}, one = 0.7;
+    for (int i = 0; i < R * C; i++)
+        v[i] = sin(i + 1.0);
+    for (int batch = 0; batch < 2; batch++) {
+        ad_tape *t = ad_new();
+        int rows = batch ? AD_BATCH : R;
+        ad_var x = ad_input(t, "x", rows, C), b = ad_input(t, "b", 1, C), c = ad_input(t, "c", rows, 1),
+               s = ad_input(t, "s", 1, 1), p[4] = {x, b, c, s};
+        ad_set(x, R, v), ad_set(b, 1, w), ad_set(c, R, u), ad_set(s, 1, &one);
+        const struct {
+            ad_var y;
+            double want[4]; /* each element of the gradient */
+        } rows_of[] = {
+            {ad_sum(ad_add(x, b)), {1, R, 0, 0}},
+            {ad_sum(ad_sub(x, s)), {1, 0, 0, -R * C}},
+            {ad_sum(ad_add(c, b)), {0, R, C, 0}},
+            {ad_sum(ad_add_n(4, p)), {1, R, C, R * C}},
+            {ad_sum(ad_sum_cols(ad_add(x, c))), {1, 0, C, 0}},
+            {ad_sum(ad_where(ad_lt(ad_num(-9), x), b, s)), {0, R, 0, 0}},
+            {ad_sum(ad_add(ad_sum_rows(ad_mul(ad_num(2), x)), s)), {2, 0, 0, C}},
+            {ad_sum(ad_add(x, ad_mul(ad_num(3), ad_add(b, s)))), {1, 3 * R, 0, 3 * R * C}},
+        };
+        for (size_t k = 0; k < sizeof rows_of / sizeof *rows_of; k++) {
+            ad_var g[4];
+            cr_assert_eq(ad_grads(rows_of[k].y, 4, p, g), AD_OK, "%s", ad_message(t));
+            for (int i = 0; i < 4; i++) {
+                const double *got = ad_value(g[i]);
+                cr_assert(got, "%s", ad_message(t));
+                cr_assert_float_eq(got[0], rows_of[k].want[i], 1e-14, "sum %zu, operand %d: %g, not %g", k, i,
+                                   got[0], rows_of[k].want[i]);
+            }
+        }
+        ad_free(t);
+    }
+}
+
 Test(grad, stop_blocks_a_derivative)
 {
     double v[12], dir[12];
