@@ -183,7 +183,7 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
         o->events[k].count = 0;
     if (ode_check(s))
         return s->status;
-    r->base.fresh = 1;
+    r->base.fresh = o->h != 0 ? 1 : 3;
     if (o->every > 0 && ode_observe(s, o, r->t, r->x))
         return s->status;
     for (int64_t step = 1; r->t != t_end;) {
@@ -215,7 +215,7 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
             memcpy(r->carry, carry, bytes);
             r->t = t;
             r->t_carry = t_carry;
-            r->base.fresh = 1;
+            r->base.fresh = failed ? 1 : 3; /* f at the start is known: not evaluated again */
             r->counts.rejected++;
             s->dense_ready = 0;
             h = take * (isfinite(err) ? fmax(0.2, 0.9 * pow(err, -power)) : 0.2);

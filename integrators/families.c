@@ -32,10 +32,10 @@ static void rk_step(ode_space *s, const ode_plan *p)
     const ode_ops *o = s->ops;
     int n = p->stages, arg = n + 1, fsal = first_same_as_last(p);
     const ode_num *a = p->a;
-    if (s->fresh || !fsal)
-        o->eval(s, ODE_ALL, 1, 0, ZERO);
-    else
+    if (!s->fresh && fsal)
         o->set(s, ODE_ALL, 1, n);
+    else if (s->fresh != 3)
+        o->eval(s, ODE_ALL, 1, 0, ZERO);
     for (int i = 2; i <= n; i++) {
         ode_num c = ZERO;
         if (fsal && i == n) {

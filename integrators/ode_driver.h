@@ -59,7 +59,8 @@ typedef struct {
 struct ode_space {
     const ode_ops *ops;
     int size, half; /* length of a state; half = size / 2 when canonical, else 0 */
-    int fresh; /* 1: slot 0 was set from outside, nothing kept means anything; 2: registers do, slots do not */
+    int fresh; /* 1: slot 0 was set from outside, nothing kept means anything; 2: registers do, slots do not;
+                * 3: as 1, but slot 1 is f(t, slot 0) already (explicit Runge-Kutta after a rejected step) */
     ode_num hs, tc; /* a composition's sub-step: h is hs times the step, t begins tc steps later */
     int slot0;      /* slots of the driver running begin here, but slot 0 stays the solution */
     double omega;   /* extended phase space: coupling of the copies, 1 / time; 0 = not given */
