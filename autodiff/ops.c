@@ -102,6 +102,11 @@ ad_var ad_elementwise(int op, const char *who, int n, const ad_var in[])
     ad_tape *t;
     if (!ad_join(who, n, in, x, &t))
         return ad_void(t);
+    double u, v;
+    if (t->guard && op == OP_mul && !ad_literal(x[0], &u) && !ad_literal(x[1], &v))
+        op = OP_mulz;
+    else if (t->guard && op == OP_div && !ad_literal(x[0], &u) && !ad_literal(x[1], &v))
+        op = OP_divz;
     int32_t r = 1, c = 1;
     for (int i = 0; i < n; i++)
         if (!broadcast(&r, ad_rows(x[i])) || !broadcast(&c, ad_cols(x[i]))) {
@@ -112,7 +117,6 @@ ad_var ad_elementwise(int op, const char *who, int n, const ad_var in[])
                           : ad_fail(t, AD_ESHAPE, "%s: %s with %s with %s: sizes must be equal or 1", who,
                                     s[0], s[1], s[2]);
         }
-    double u, v;
     ad_var y;
     if (n == 1 && ad_literal(x[0], &u))
         return ad_fill(t, r, c, number(op, 1, (ad_var[]){N(u), N(0), N(0)}).value);
@@ -229,6 +233,9 @@ static binary_rule *const rule2[OP_COUNT_][2] = {
 void ad_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], ad_var da[])
 {
     const ad_node n = *ad_node_of(y); /* a copy: recording adds chunks */
+    const ad_node *of_g = ad_is_number(g) ? NULL : ad_node_of(g);
+    bool guard = y.tape->guard;
+    y.tape->guard = guard || (of_g && of_g->flags & NODE_MASKED);
     if (n.op == OP_ADD_N) {
         for (int i = 0; i < ad_nargs(y.tape, &n); i++)
             da[i] = g;
@@ -244,4 +251,5 @@ void ad_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], ad_var
     } else {
         ad_shape_pullback(y, g, a, want, da);
     }
+    y.tape->guard = guard;
 }

@@ -294,6 +294,28 @@ static int32_t add_ext(ad_tape *t, int nargs, const ad_var args[], int nattr, co
     return at;
 }
 
+/* Whether an element of the result is 0 where an element of a masked operand is: what is linear passes the mask
+ * on, and where(c, x, 0) begins it. Rules then multiply with mulz, so that the branch not taken stays out of every
+ * derivative. A result marked without need costs a few instructions and nothing else. */
+static bool masked(const ad_tape *t, int op, int nargs, const ad_var args[])
+{
+    int kind = ad_ops[op].kind;
+    double v;
+    if (op == OP_where)
+        for (int i = 1; i < 3; i++)
+            if (ad_literal(args[i], &v) && v == 0)
+                return true;
+    if (op == OP_div || op == OP_divz)
+        nargs = 1;
+    else if (kind != AD_LINEAR && op != OP_mul && op != OP_mulz && op != OP_add && op != OP_sub &&
+             op != OP_neg && op != OP_ADD_N && op != OP_where)
+        return false;
+    for (int i = 0; i < nargs; i++)
+        if (ad_at_id(t, args[i].id)->flags & NODE_MASKED)
+            return true;
+    return false;
+}
+
 ad_var ad_push(ad_tape *t, int op, int rows, int cols, int nargs, const ad_var args[], int nattr,
                const int32_t attrs[])
 {
@@ -302,6 +324,8 @@ ad_var ad_push(ad_tape *t, int op, int rows, int cols, int nargs, const ad_var a
     if (!room(t))
         return ad_fail(t, AD_ENOMEM, "ad_%s: out of memory after %d nodes", ad_ops[op].name, t->n);
     ad_node n = {.op = (uint16_t)op, .nattr = nattr, .rows = rows, .cols = cols};
+    if (masked(t, op, nargs, args))
+        n.flags = NODE_MASKED;
     if (nargs + nattr <= 3) {
         n.nargs = (uint8_t)nargs;
         for (int i = 0; i < nargs; i++)
@@ -314,7 +338,7 @@ ad_var ad_push(ad_tape *t, int op, int rows, int cols, int nargs, const ad_var a
             return ad_var_of(t, old);
         t->cache[h] = t->n + 1;
     } else {
-        n.ext = 1;
+        n.flags |= NODE_EXT;
         n.arg[0] = add_ext(t, nargs, args, nattr, attrs);
         if (n.arg[0] < 0)
             return ad_fail(t, AD_ENOMEM, "ad_%s: out of memory for %d operands", ad_ops[op].name, nargs);

@@ -36,9 +36,14 @@ enum {
 
 enum { AD_LEAF, AD_ELEMENTWISE, AD_LINEAR, AD_BILINEAR, AD_OTHER };
 
+enum {
+    NODE_EXT = 1,   /* operands and attributes are in the ext pool, at arg[0] */
+    NODE_MASKED = 2 /* a product or sum with what where() made 0: the other factor may be infinite there */
+};
+
 typedef struct ad_node {
     uint16_t op;
-    uint8_t nargs, ext; /* ext: operands and attributes are in the ext pool, at arg[0] */
+    uint8_t nargs, flags;
     int32_t nattr;
     int32_t rows, cols;
     int32_t arg[3]; /* operands first, then attributes */
@@ -76,7 +81,8 @@ struct ad_tape {
     char message[400];
     double **val; /* values of nodes, kept until an input changes */
     int32_t nval;
-    int batch; /* the batch that bound inputs agree on; 0 when none has it */
+    bool guard; /* a rule is being recorded for a masked adjoint: 0 times infinity is 0 */
+    int batch;  /* the batch that bound inputs agree on; 0 when none has it */
 };
 
 typedef struct ad_opinfo {
@@ -97,11 +103,11 @@ static inline ad_node *ad_at_id(const ad_tape *t, int32_t id)
 }
 static inline const int32_t *ad_args(const ad_tape *t, const ad_node *n)
 {
-    return n->ext ? t->ext + n->arg[0] : n->arg;
+    return n->flags & NODE_EXT ? t->ext + n->arg[0] : n->arg;
 }
 static inline int ad_nargs(const ad_tape *t, const ad_node *n)
 {
-    return n->ext ? t->ext[n->arg[0] - 1] : n->nargs;
+    return n->flags & NODE_EXT ? t->ext[n->arg[0] - 1] : n->nargs;
 }
 static inline const int32_t *ad_attrs(const ad_tape *t, const ad_node *n)
 {
