@@ -281,7 +281,6 @@ enum {
     AD_F80 = 2
 }; /* the type of all numbers of a program: double, float, long double */
 
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 enum { AD_OPT_FULL = 0, AD_OPT_NONE = 1 }; /* AD_OPT_NONE: one node, one instruction, no reuse: the oracle */
 
 typedef struct ad_options { /* zero is the default of every field */
@@ -324,6 +323,7 @@ typedef struct ad_report { /* what compiling did */
 AD_API void ad_program_report(const ad_program *p, ad_report *out);
 AD_API char *ad_program_dump(const ad_program *p); /* the instructions as aligned text; free() it */
 
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* ad_eval - the beginner's path: compile, keep, run. Uses the values of ad_set; out[i] takes rows*cols numbers. */
 AD_API int ad_eval(ad_tape *t, int n, const ad_var x[], double *const out[]);
 

@@ -2,7 +2,7 @@
  * Values are kept with the tape until an input changes; the kernels are those that programs use.
  *
  * SPDX-License-Identifier: MIT */
-#include "kernels/kernels.h"
+#include "program.h"
 
 #include <math.h>
 
@@ -37,9 +37,9 @@ const ad_kernels *ad_kernels_for(int real)
 }
 
 /* Numbers of scratch for a kernel whose first operand has `cols` columns and whose result `out`. */
-static int64_t scratch_of(const ad_node *n, const int32_t attr[], int64_t cols)
+int64_t ad_scratch_of(int op, const int32_t attr[], int64_t cols)
 {
-    switch (n->op) {
+    switch (op) {
     case OP_SUM_ROWS:
     case OP_LOGSUMEXP:
     case OP_NORM:
@@ -141,7 +141,7 @@ static double *evaluate(ad_tape *t, int32_t id, int64_t batch, const ad_kernels 
             shape[i][0] = ad_rows_at(o->rows, batch);
             shape[i][1] = o->cols;
         }
-        int64_t need = scratch_of(n, attr, nargs ? shape[0][1] : 0);
+        int64_t need = ad_scratch_of(n->op, attr, nargs ? shape[0][1] : 0);
         scratch = need ? malloc((size_t)need * sizeof *scratch) : NULL;
         if (need && !scratch)
             goto memory;

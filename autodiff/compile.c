@@ -1,0 +1,98 @@
+/* compile.c - a recorded subgraph becomes a program: one pass after the other.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "program.h"
+
+void ad_program_free(ad_program *p)
+{
+    if (!p)
+        return;
+    free(p->in);
+    free(p->out);
+    free(p->place);
+    free(p->buffer);
+    free(p->ins);
+    free(p->pool);
+    free(p->consts);
+    free(p);
+}
+
+/* Outputs as nodes of t. */
+static ad_var *outputs(ad_tape *t, int nout, const ad_var out[])
+{
+    ad_var *v = malloc(((size_t)nout + 1) * sizeof *v);
+    if (!v)
+        ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
+    for (int i = 0; v && i < nout; i++) {
+        ad_var x = ad_is_number(out[i]) ? ad_fill(t, 1, 1, out[i].value) : out[i];
+        ad_tape *u;
+        if (!ad_join("ad_compile", 1, &x, &v[i], &u) || u != t) {
+            ad_fail(t, u != t ? AD_ETAPE : AD_EARG, "ad_compile: output %d is %s", i + 1,
+                    u != t ? "on another tape" : "void");
+            free(v);
+            return NULL;
+        }
+    }
+    return v;
+}
+
+ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
+                       const ad_options *options)
+{
+    ad_options o = options ? *options : (ad_options){0};
+    if (ad_status(t))
+        return NULL;
+    if (nin < 0 || nout < 1 || (nin && !in) || !out || o.real < AD_F64 || o.real > AD_F80 || o.block < 0 ||
+        o.opt < AD_OPT_FULL || o.opt > AD_OPT_NONE) {
+        ad_fail(t, AD_EARG,
+                "ad_compile: %d inputs, %d outputs, real %d, opt %d, block %d: needs at least one output and "
+                "options in their ranges",
+                nin, nout, o.real, o.opt, o.block);
+        return NULL;
+    }
+    ad_ir ir = {.k = ad_kernels_for(o.real)};
+    ad_var *y = outputs(t, nout, out);
+    ad_program *p = y ? calloc(1, sizeof *p) : NULL;
+    bool full = o.opt == AD_OPT_FULL;
+    if (y && !p)
+        ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
+    bool ok = p && ad_pass_live(&ir, t, nin, in, nout, y);
+    if (ok) {
+        p->k = ir.k;
+        p->nin = nin;
+        p->nout = nout;
+        p->report = ir.report;
+        ok = ad_pass_plan(&ir, p, full);
+        if (!ok)
+            ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
+        p->consts = ir.consts;
+        p->nconsts = ir.nconsts;
+        p->in = ir.in;
+        ir.consts = NULL;
+        ir.in = NULL;
+    }
+    if (ok) {
+        ad_report *r = &p->report;
+        r->after_cse = r->after_fold = ir.n;
+        r->instructions = p->nins;
+        r->isa = p->k->isa;
+        r->program_bytes = (int64_t)((size_t)p->nins * sizeof *p->ins + (size_t)p->npool * sizeof *p->pool +
+                                     (size_t)p->nplaces * sizeof *p->place + (size_t)p->nconsts * p->k->size);
+        for (int32_t b = 0; b < p->nbuffers; b++) {
+            r->work_bytes += (p->buffer[b].fixed + p->buffer[b].per_row) * (int64_t)p->k->size;
+            r->work_bytes_per_row += p->buffer[b].per_row * (int64_t)p->k->size;
+        }
+    } else {
+        ad_program_free(p);
+        p = NULL;
+    }
+    ad_ir_free(&ir);
+    free(y);
+    return p;
+}
+
+void ad_program_report(const ad_program *p, ad_report *out)
+{
+    if (out)
+        *out = p ? p->report : (ad_report){.isa = ""};
+}

@@ -1,0 +1,95 @@
+/* program.h - private: a tape's subgraph on its way to instructions, the finished program, and its workspace.
+ *
+ *   tape -> ad_ir -> passes (live, cse, fold, order, group) -> plan -> ad_program -> ad_work -> ad_run
+ *
+ * Invariant: a program never changes after ad_compile; all that changes in a run is in the workspace.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef AD_PROGRAM_H
+#define AD_PROGRAM_H
+
+#include "kernels/kernels.h"
+
+/* The subgraph: nodes as on the tape, but operands are indices into node[] and every constant is an OP_CONST
+ * whose attributes are the two halves of an offset into the numbers of the program. */
+typedef struct ad_ir {
+    ad_tape *tape; /* for errors only, once the nodes are copied */
+    ad_node *node;
+    int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
+    int32_t n, next, ext_cap;
+    int nin, nout;
+    int32_t *in, *out; /* node of each input (-1: not needed) and output */
+    char *consts;      /* numbers of the program's type */
+    int64_t nconsts, consts_cap;
+    const ad_kernels *k;
+    ad_report report;
+} ad_ir;
+
+static inline const int32_t *ad_ir_args(const ad_ir *ir, const ad_node *n)
+{
+    return n->ext ? ir->ext + n->arg[0] : n->arg;
+}
+static inline int ad_ir_nargs(const ad_ir *ir, const ad_node *n)
+{
+    return n->ext ? ir->ext[n->arg[0] - 1] : n->nargs;
+}
+static inline const int32_t *ad_ir_attrs(const ad_ir *ir, const ad_node *n)
+{
+    return ad_ir_args(ir, n) + ad_ir_nargs(ir, n);
+}
+static inline int64_t ad_const_at(const int32_t attr[2]) { return attr[0] + ((int64_t)attr[1] << 30); }
+
+enum { AD_AT_CONST, AD_AT_INPUT, AD_AT_OUTPUT, AD_AT_BUFFER };
+
+typedef struct ad_place { /* where a value lives */
+    int32_t rows, cols;   /* as on the tape */
+    int32_t where, index; /* AD_AT_...; which input, output or buffer */
+    int64_t offset;       /* in numbers, inside it */
+} ad_place;
+
+typedef struct ad_buffer { /* numbers: fixed, or so many for each row of the batch */
+    int64_t fixed, per_row;
+} ad_buffer;
+
+typedef struct ad_ins {
+    uint16_t op;
+    uint16_t nargs;    /* 65535: the count stands in the pool before the operands */
+    int32_t nattr, at; /* pool: result, operands, attributes */
+    int32_t origin;
+} ad_ins;
+
+struct ad_program {
+    const ad_kernels *k;
+    int nin, nout;
+    int32_t *in, *out; /* value of each input (-1: not needed) and output */
+    int32_t nplaces, nins, nbuffers, npool;
+    ad_place *place;
+    ad_buffer *buffer;
+    ad_ins *ins;
+    int32_t *pool;
+    char *consts;
+    int64_t nconsts;
+    int64_t scratch; /* numbers that the greediest kernel needs */
+    ad_report report;
+};
+
+static inline int ad_ins_nargs(const ad_program *p, const ad_ins *i)
+{
+    return i->nargs == UINT16_MAX ? p->pool[i->at - 1] : i->nargs;
+}
+static inline const int32_t *ad_ins_args(const ad_program *p, const ad_ins *i) { return p->pool + i->at + 1; }
+static inline const int32_t *ad_ins_attrs(const ad_program *p, const ad_ins *i)
+{
+    return ad_ins_args(p, i) + ad_ins_nargs(p, i);
+}
+
+/* live.c: the nodes that the outputs need, in recorded order. false when out of memory or an input is missing. */
+HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[]);
+HIDDEN void ad_ir_free(ad_ir *ir);
+HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
+/* plan.c: instructions, places and buffers. */
+HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
+/* value.c */
+HIDDEN int64_t ad_scratch_of(int op, const int32_t attr[], int64_t cols);
+
+#endif
