@@ -52,7 +52,7 @@ static bool constant(ad_ir *ir, ad_node *m, int64_t count, const double v[], int
         return false;
     store(ir, at, count, v, step);
     m->op = OP_CONST;
-    m->nargs = m->ext = 0;
+    m->nargs = m->flags = 0;
     m->nattr = 2;
     m->arg[0] = (int32_t)(at & 0x3fffffff);
     m->arg[1] = (int32_t)(at >> 30);
@@ -104,7 +104,7 @@ static void mark(const ad_tape *t, uint8_t *need, int32_t top, int32_t *nodes, i
         for (int i = 0; i < m; i++)
             need[a[i]] = 1;
         *nodes += 1 + (n->op == OP_FILL); /* a filled batch needs its number */
-        *pool += n->ext ? 1 + m + n->nattr : 0;
+        *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
     }
 }
 
@@ -112,6 +112,7 @@ static bool copy_node(ad_ir *ir, const ad_tape *t, int32_t id, int32_t *map, con
 {
     const ad_node *n = ad_at_id(t, id);
     ad_node m = *n;
+    m.flags &= NODE_EXT;
     if (n->op == OP_INPUT) {
         ir->in[slot[n->arg[0]]] = ir->n;
         m.arg[0] = slot[n->arg[0]];
@@ -132,7 +133,7 @@ static bool copy_node(ad_ir *ir, const ad_tape *t, int32_t id, int32_t *map, con
         } else if (!constant(ir, &m, (int64_t)n->rows * n->cols, v, 0)) {
             return false;
         }
-    } else if (n->ext) {
+    } else if (n->flags & NODE_EXT) {
         int nargs = ad_nargs(t, n);
         const int32_t *a = ad_args(t, n);
         int32_t at = ir->next + 1;

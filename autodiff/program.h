@@ -27,11 +27,11 @@ typedef struct ad_ir {
 
 static inline const int32_t *ad_ir_args(const ad_ir *ir, const ad_node *n)
 {
-    return n->ext ? ir->ext + n->arg[0] : n->arg;
+    return n->flags & NODE_EXT ? ir->ext + n->arg[0] : n->arg;
 }
 static inline int ad_ir_nargs(const ad_ir *ir, const ad_node *n)
 {
-    return n->ext ? ir->ext[n->arg[0] - 1] : n->nargs;
+    return n->flags & NODE_EXT ? ir->ext[n->arg[0] - 1] : n->nargs;
 }
 static inline const int32_t *ad_ir_attrs(const ad_ir *ir, const ad_node *n)
 {
