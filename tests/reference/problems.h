@@ -4,22 +4,24 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#define PROBLEM __attribute__((unused)) static
+
 /* Henon and Heiles (1964): V = (q1^2 + q2^2)/2 + q1^2 q2 - q2^3/3. The start, of energy 0.12, lies on a regular orbit. */
-static const double hh_start[4] = {0.3125, -0.25, 0.25, 0.25};
-static int hh_p(void *u, real t, const real y[], real g[])
+PROBLEM const double hh_start[4] = {0.3125, -0.25, 0.25, 0.25};
+PROBLEM int hh_p(void *u, real t, const real y[], real g[])
 {
     (void)u, (void)t;
     g[0] = y[2], g[1] = y[3];
     return 0;
 }
-static int hh_q(void *u, real t, const real y[], real g[])
+PROBLEM int hh_q(void *u, real t, const real y[], real g[])
 {
     (void)u, (void)t;
     g[0] = y[0] + 2 * y[0] * y[1];
     g[1] = y[1] + y[0] * y[0] - y[1] * y[1];
     return 0;
 }
-static int hh_f(void *u, real t, const real y[], real f[])
+PROBLEM int hh_f(void *u, real t, const real y[], real f[])
 {
     hh_p(u, t, y, f), hh_q(u, t, y, f + 2);
     f[2] = -f[2], f[3] = -f[3];
@@ -27,13 +29,13 @@ static int hh_f(void *u, real t, const real y[], real f[])
 }
 
 /* Kepler, mu = 1, from the pericentre of an ellipse with a = 1: q = (1 - e, 0), p = (0, sqrt((1 + e)/(1 - e))). */
-static int kepler_p(void *u, real t, const real y[], real g[])
+PROBLEM int kepler_p(void *u, real t, const real y[], real g[])
 {
     (void)u, (void)t;
     g[0] = y[2], g[1] = y[3];
     return 0;
 }
-static int kepler_q(void *u, real t, const real y[], real g[])
+PROBLEM int kepler_q(void *u, real t, const real y[], real g[])
 {
     (void)u, (void)t;
     real r2 = y[0] * y[0] + y[1] * y[1], r3 = r2 * REAL_SQRT(r2);
@@ -43,8 +45,8 @@ static int kepler_q(void *u, real t, const real y[], real g[])
 
 /* Double pendulum of unit masses and lengths, g = 9.81, from rest:
  * H = (p1^2 + 2 p2^2 - 2 p1 p2 cos d) / (2 (1 + sin^2 d)) + 2 g (1 - cos q1) + g (1 - cos q2), d = q1 - q2. */
-static const double double_pendulum_start[4] = {1, -0.5, 0, 0};
-static int double_pendulum_f(void *u, real t, const real y[], real f[])
+PROBLEM const double double_pendulum_start[4] = {1, -0.5, 0, 0};
+PROBLEM int double_pendulum_f(void *u, real t, const real y[], real f[])
 {
     (void)u, (void)t;
     real g = C(9.81), c = REAL_COS(y[0] - y[1]), s = REAL_SIN(y[0] - y[1]), S = 1 + s * s, p = y[2], r = y[3];
@@ -58,8 +60,8 @@ static int double_pendulum_f(void *u, real t, const real y[], real f[])
 
 /* Restricted three-body problem in the rotating frame. Hairer, Norsett, Wanner (1993), II.0: the orbit closes. */
 #define ARENSTORF_PERIOD C(17.0652165601579625588917206249)
-static const real arenstorf_start[4] = {C(0.994), 0, 0, C(-2.00158510637908252240537862224)};
-static int arenstorf_f(void *u, real t, const real y[], real f[])
+PROBLEM const real arenstorf_start[4] = {C(0.994), 0, 0, C(-2.00158510637908252240537862224)};
+PROBLEM int arenstorf_f(void *u, real t, const real y[], real f[])
 {
     (void)u, (void)t;
     real m = C(0.012277471), M = 1 - m;
@@ -74,21 +76,21 @@ static int arenstorf_f(void *u, real t, const real y[], real f[])
 
 /* Toda's periodic lattice of three: H = sum p^2/2 + sum exp(q_i - q_i+1). Henon (1974), Phys. Rev. B 9, 1921-1923:
  * I3 = p1 p2 p3 - p1 exp(q2 - q3) - p2 exp(q3 - q1) - p3 exp(q1 - q2) is kept as well. */
-static const double toda_start[6] = {0.25, -0.5, 0.125, 0.5, -0.25, 0.375};
-static int toda_p(void *u, real t, const real y[], real g[])
+PROBLEM const double toda_start[6] = {0.25, -0.5, 0.125, 0.5, -0.25, 0.375};
+PROBLEM int toda_p(void *u, real t, const real y[], real g[])
 {
     (void)u, (void)t;
     memcpy(g, y + 3, 3 * sizeof *g);
     return 0;
 }
-static int toda_q(void *u, real t, const real y[], real g[])
+PROBLEM int toda_q(void *u, real t, const real y[], real g[])
 {
     (void)u, (void)t;
     real a = REAL_EXP(y[0] - y[1]), b = REAL_EXP(y[1] - y[2]), c = REAL_EXP(y[2] - y[0]);
     g[0] = a - c, g[1] = b - a, g[2] = c - b;
     return 0;
 }
-static void toda_integrals(const real y[], real out[3])
+PROBLEM void toda_integrals(const real y[], real out[3])
 {
     real a = REAL_EXP(y[0] - y[1]), b = REAL_EXP(y[1] - y[2]), c = REAL_EXP(y[2] - y[0]);
     const real *p = y + 3;
