@@ -10,15 +10,10 @@
 
 struct ad_pool; /* of ad.h */
 
-/* A function of the state that can be recorded: z [B, 2n], time [B,1] or a number, parameters -> [B, columns]. */
-typedef ad_var hnn_function(const void *context, ad_var z, ad_var time, const ad_var params[]);
-/* Rayleigh's function, of positions and velocities v [B,n] -> [B,1]. */
-typedef ad_var hnn_rayleigh(const void *context, ad_var z, ad_var v, ad_var time, const ad_var params[]);
-
 /* What stands beside J grad H. Zero: nothing, the field is canonical. */
 typedef struct hnn_structure {
     const void *context; /* given to H and to the functions below */
-    hnn_rayleigh *D;     /* p' gets - dD/dv at v = dH/dp */
+    hnn_function *D;     /* Rayleigh's function of y = (q, v), v = dH/dp -> [B,1]: p' gets - dD/dv */
     hnn_function *R; /* L [B, (2n)^2], a matrix per row: z' gets - L L' grad H, so energy is never gained */
     hnn_function *g; /* G [B, 2n m], a matrix per row: z' gets G u */
 } hnn_structure;
@@ -59,6 +54,7 @@ int hnn_flow_gradient(hnn_flow *f, long n, double t, const double z[], double Hz
                       hnn_error *e); /* of H, [n, 2 dof] */
 int hnn_flow_has_energy(const hnn_flow *f);
 int hnn_flow_dof(const hnn_flow *f);
+const hnn_model *hnn_flow_model(const hnn_flow *f); /* its copy of the model */
 
 /* hnn_flow_rollout - states at the times t[0] .. t[n-1] from z0 at t[0], by the named method of ode.h with step h (0 and
  * an adaptive method: tolerances 1e-10): out [n, 2 dof]. *done (may be NULL) is how many rows are valid: fewer than n

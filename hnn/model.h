@@ -22,13 +22,26 @@ enum {
     HNN_MODEL_QUADRATIC = 32, /* T is quadratic in p */
 };
 
-typedef struct hnn_model_row hnn_model_row;
-struct hnn_model_row { /* the private rest of a row is in model_rows.h */
+/* A function of the state that can be recorded: z [B, 2n], time [B,1] or a number, parameters -> [B, columns]. */
+typedef ad_var hnn_function(const void *context, ad_var z, ad_var time, const ad_var params[]);
+
+/* A network of a row: what it sees, and how many columns it gives. n is the number of degrees of freedom. */
+enum { HNN_SEES_Z = 1, HNN_SEES_Q, HNN_SEES_P };
+enum { HNN_GIVES_ONE = 1, HNN_GIVES_N, HNN_GIVES_2N, HNN_GIVES_TRIANGLE_N, HNN_GIVES_TRIANGLE_2N };
+typedef struct hnn_part {
+    const char *name; /* of its matrices: "H" gives H.w1, H.b1, ... */
+    int sees, gives;
+} hnn_part;
+enum { HNN_PARTS = 3 };
+
+typedef struct hnn_model_row { /* the context of its functions is the hnn_model */
     const char *name, *title, *learns, *source;
     unsigned flags;
     const char *loss; /* the loss it is trained with unless told: a name of loss.h */
-    const struct hnn_model_part *part;
-};
+    hnn_part part[HNN_PARTS];
+    hnn_function *H, *D, *R, *g; /* as in field.h; NULL: none */
+    hnn_function *rate;          /* the field itself [B, 2n], where there is no H */
+} hnn_model_row;
 int hnn_model_count(void);
 const hnn_model_row *hnn_model_at(int i); /* NULL outside 0 .. count-1 */
 const hnn_model_row *hnn_model_find(const char *name,
@@ -83,8 +96,8 @@ typedef struct hnn_model {
     void *owned;   /* what spec points to */
 } hnn_model;
 
-/* hnn_model_new - a model with orthogonal initial weights drawn from (seed, HNN_RNG_WEIGHTS, number of the matrix), biases
- * (on hidden layers only) zero. Matrices are [in, out]: a layer is activation(x W + b).
+/* hnn_model_new - a model with random parameters from the streams (seed, HNN_RNG_WEIGHTS, number of the matrix): orthogonal
+ * matrices [in, out], biases (on hidden layers only) U(-1, 1)/sqrt(in). A layer is activation(x W + b).
  * Errors: HNN_EARG (unknown row or activation, sizes, a text that does not parse, with its message), HNN_EMEM. */
 int hnn_model_new(const hnn_model_spec *spec, uint64_t seed, hnn_model **out, hnn_error *e);
 void hnn_model_free(hnn_model *m);
