@@ -264,14 +264,17 @@ AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
 AD_API ad_var ad_parse(ad_tape *t, const char *text, int n, const char *const names[], const ad_var vars[]);
 AD_API char *
 ad_print(ad_var x); /* text that ad_parse reads back to the same node; free() it; NULL on error */
-#ifdef AD_PLANNED   /* the interface to come: declared so that it can be read, not built yet */
-AD_API char *ad_dump(int n, const ad_var x[], int values); /* the nodes x depends on, a line each; with values
-                                                            * and, for the last x, adjoints when values != 0 */
-AD_API char *ad_dot_graph(int n, const ad_var x[]);        /* the same as Graphviz text; free() both */
-/* ad_first_nan - the first node among those x depends on whose value is not a number, with its operation,
- * name, row and operands, as a sentence to free(); NULL when there is none or on error (see ad_status). */
+
+/* ad_dump - the nodes that x[0 ... n-1] depend on, a line each: id, name of an input, operation, shape. With
+ * values != 0 also the value of each node and its adjoint, the derivative of the sum of the elements of x[n-1].
+ * Long matrices are abbreviated. Values that cannot be had (an input without one) are told in the text and
+ * leave the tape without an error. Text to free(); NULL when x is void or memory runs out. */
+AD_API char *ad_dump(int n, const ad_var x[], int values);
+/* ad_dot_graph - the same nodes as a Graphviz graph: `dot -Tsvg` draws it. Text to free(). */
+AD_API char *ad_dot_graph(int n, const ad_var x[]);
+/* ad_first_nan - the first node among those x depends on whose value is not a number: operation, row and
+ * column, and its operands there, as a sentence to free(). NULL when there is none, or on an error (ad_status). */
 AD_API char *ad_first_nan(ad_var x);
-#endif
 
 /* 7. Programs -------------------------------------------------------------------------------------- */
 

@@ -81,8 +81,8 @@ struct ad_tape {
     char message[400];
     double **val; /* values of nodes, kept until an input changes */
     int32_t nval;
-    bool guard; /* a rule is being recorded for a masked adjoint: 0 times infinity is 0 */
-    int batch;  /* the batch that bound inputs agree on; 0 when none has it */
+    int64_t batch; /* the batch at which they were computed; 0 before any has one */
+    bool guard;    /* a rule is being recorded for a masked adjoint: 0 times infinity is 0 */
 };
 
 typedef struct ad_opinfo {

@@ -87,15 +87,19 @@ int ad_set(ad_var x, int rows, const double values[])
     return AD_OK;
 }
 
-/* The batch that the bound inputs among the needed nodes agree on; -1 after an error. */
+/* The batch that the bound inputs among the needed nodes agree on; -1 after an error. Where none of them has one,
+ * constants with a batch of rows take it from the first bound input that has. */
 static int64_t batch_of(ad_tape *t, const uint8_t *need, int32_t n)
 {
-    int64_t batch = 0;
+    int64_t batch = 0, other = 0;
     for (int32_t i = 0; i < t->ninputs; i++) {
         const ad_inp *in = &t->input[i];
-        if (in->id >= n || !need[in->id])
-            continue;
         int32_t rows = ad_at_id(t, in->id)->rows;
+        if (in->id >= n || !need[in->id]) {
+            if (!other && in->value && rows < 0)
+                other = in->rows_bound / -rows;
+            continue;
+        }
         if (!in->value) {
             ad_fail(t, AD_EUNBOUND, "ad_value: input \"%.60s\" has no value; give it one with ad_set",
                     in->name);
@@ -111,7 +115,7 @@ static int64_t batch_of(ad_tape *t, const uint8_t *need, int32_t n)
         }
         batch = b;
     }
-    return batch ? batch : 1;
+    return batch ? batch : other ? other : 1;
 }
 
 static double *evaluate(ad_tape *t, int32_t id, int64_t batch, const ad_kernels *k)
@@ -220,6 +224,14 @@ const double *ad_value(ad_var x)
             need[a[i]] = 1;
     }
     int64_t batch = batch_of(t, need, v.id + 1);
+    bool by_batch =
+        false; /* a constant with a batch of rows belongs to no input: kept values may have another */
+    for (int32_t id = 0; batch > 0 && batch != t->batch && id <= v.id && !by_batch; id++)
+        by_batch = need[id] && ad_at_id(t, id)->rows < 0;
+    if (by_batch) {
+        ad_forget_values(t);
+        t->batch = batch;
+    }
     const ad_kernels *k = ad_kernels_for(AD_F64);
     for (int32_t id = 0; batch > 0 && id <= v.id && !t->status; id++)
         if (need[id] && !t->val[id])

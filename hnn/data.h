@@ -52,6 +52,7 @@ int hnn_data_new(int dof, int ntraj, const long length[], int derivatives, hnn_d
 
 /* hnn_data_save - by ending: .npz (t, z, dz, trial, coords) or text with a header. Read back to the same bits. */
 int hnn_data_save(const char *path, const hnn_data *d, hnn_error *e);
+void hnn_data_text(const hnn_data *d, hnn_text *t); /* appends that text */
 
 /* hnn_data_pick - a copy of the rows [from[k], to[k]) of trajectory which[k], k < n, as n trajectories. */
 int hnn_data_pick(const hnn_data *d, int n, const int which[], const long from[], const long to[],

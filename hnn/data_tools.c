@@ -244,35 +244,40 @@ static int save_npz(const char *path, const hnn_data *d, hnn_error *e)
     return code;
 }
 
+void hnn_data_text(const hnn_data *d, hnn_text *t)
+{
+    const char *second = d->coords == HNN_QP ? "p" : "v", *name[4] = {"q", second, "dq", "d"};
+    int n = d->dof, parts = d->dz ? 4 : 2;
+    hnn_text_add(t, d->has_time ? "trial,t" : "trial");
+    for (int k = 0; k < parts; k++)
+        for (int j = 0; j < n; j++) {
+            hnn_text_printf(t, ",%s%s", name[k], k == 3 ? second : "");
+            if (n > 1)
+                hnn_text_printf(t, "%d", j + 1);
+        }
+    hnn_text_add(t, "\n");
+    for (int k = 0; k < d->ntraj; k++)
+        for (long i = d->offset[k]; i < d->offset[k + 1] && !t->failed; i++) {
+            hnn_text_printf(t, "%d", k);
+            if (d->has_time) {
+                hnn_text_add(t, ",");
+                hnn_text_number(t, d->t[i]);
+            }
+            for (int j = 0; j < parts * n; j++) {
+                hnn_text_add(t, ",");
+                hnn_text_number(t, j < 2 * n ? d->z[i * 2 * n + j] : d->dz[i * 2 * n + j - 2 * n]);
+            }
+            hnn_text_add(t, "\n");
+        }
+}
+
 int hnn_data_save(const char *path, const hnn_data *d, hnn_error *e)
 {
     size_t length = strlen(path);
     if (length > 4 && strcmp(path + length - 4, ".npz") == 0)
         return save_npz(path, d, e);
     hnn_text t = {0};
-    const char *second = d->coords == HNN_QP ? "p" : "v", *name[4] = {"q", second, "dq", "d"};
-    int n = d->dof, parts = d->dz ? 4 : 2;
-    hnn_text_add(&t, d->has_time ? "trial,t" : "trial");
-    for (int k = 0; k < parts; k++)
-        for (int j = 0; j < n; j++) {
-            hnn_text_printf(&t, ",%s%s", name[k], k == 3 ? second : "");
-            if (n > 1)
-                hnn_text_printf(&t, "%d", j + 1);
-        }
-    hnn_text_add(&t, "\n");
-    for (int k = 0; k < d->ntraj; k++)
-        for (long i = d->offset[k]; i < d->offset[k + 1] && !t.failed; i++) {
-            hnn_text_printf(&t, "%d", k);
-            if (d->has_time) {
-                hnn_text_add(&t, ",");
-                hnn_text_number(&t, d->t[i]);
-            }
-            for (int j = 0; j < parts * n; j++) {
-                hnn_text_add(&t, ",");
-                hnn_text_number(&t, j < 2 * n ? d->z[i * 2 * n + j] : d->dz[i * 2 * n + j - 2 * n]);
-            }
-            hnn_text_add(&t, "\n");
-        }
+    hnn_data_text(d, &t);
     int code = hnn_text_status(&t, e);
     if (!code)
         code = hnn_file_write(path, t.s, t.n, e);

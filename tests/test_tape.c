@@ -121,3 +121,20 @@ Test(tape, batches_of_different_size_do_not_mix)
     cr_assert_eq(ad_scalar(ad_mean(x)), 3.5);
     ad_free(t);
 }
+
+Test(tape, a_constant_with_a_batch_of_rows_follows_the_batch_it_meets)
+{
+    ad_tape *t = ad_new();
+    double v[6] = {1, 2, 3, 4, 5, 6};
+    ad_var ones = ad_fill(t, AD_BATCH, 1, 1), n = ad_count(ones), x = ad_input(t, "x", AD_BATCH, 1);
+    ad_var y = ad_input(t, "y", AD_BATCH, 1);
+    cr_assert_eq(ad_scalar(n), 1); /* no input has a batch yet */
+    ad_set(x, 6, v);
+    cr_assert_eq(ad_scalar(n), 6);
+    cr_assert_eq(ad_value(ones)[5], 1);
+    cr_assert_eq(ad_scalar(ad_dot(x, ones)), 21);
+    ad_set(y, 3, v);
+    cr_assert_eq(ad_scalar(ad_mul(n, ad_dot(y, ones))), 18);
+    cr_assert_eq(ad_scalar(ad_mul(n, ad_dot(x, ones))), 126);
+    ad_free(t);
+}

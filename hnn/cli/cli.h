@@ -49,6 +49,7 @@ struct cli {
     cli_json json;    /* the same as a document */
     hnn_error error;  /* of the library calls of the command */
     double started;
+    int show; /* 1: results are shown although it failed */
 };
 
 /* options.c */

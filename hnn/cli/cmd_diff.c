@@ -192,6 +192,31 @@ static int derivatives(cli *c, const point *p, ad_var y)
     return status;
 }
 
+/* the tape with values, and adjoints of f; a picture of it for Graphviz */
+static int tape(cli *c, ad_var y)
+{
+    int status = CLI_OK;
+    if (cli_has(c, "tape")) {
+        char *text = ad_is_number(y) ? strdup("a number: nothing is recorded\n") : ad_dump(1, &y, 1);
+        if (text) {
+            hnn_text_printf(&c->out, "tape\n%s", text);
+            cli_json_text(&c->json, "tape", text);
+        } else
+            status = ad_is_number(y) ? cli_fail(c, "out of memory") : tape_error(c, y.tape);
+        free(text);
+    }
+    if (cli_has(c, "dot") && status == CLI_OK) {
+        char *text = ad_is_number(y) ? strdup("digraph {}\n") : ad_dot_graph(1, &y);
+        if (text)
+            status =
+                hnn_file_write(cli_text(c, "dot"), text, strlen(text), &c->error) ? cli_error(c) : CLI_OK;
+        else
+            status = ad_is_number(y) ? cli_fail(c, "out of memory") : tape_error(c, y.tape);
+        free(text);
+    }
+    return status;
+}
+
 static int run(cli *c)
 {
     point p = {.tape = ad_new()};
@@ -223,7 +248,13 @@ static int run(cli *c)
         hnn_text_printf(&c->out, "f = %s\nvalue ", text);
         number(&c->out, v);
         hnn_text_add(&c->out, "\n");
-        status = ad_status(p.tape) ? tape_error(c, p.tape) : derivatives(c, &p, y);
+        char *nan_at = v != v && !ad_is_number(y) ? ad_first_nan(y) : NULL;
+        if (nan_at)
+            hnn_text_printf(&c->out, "not a number: %s\n", nan_at);
+        free(nan_at);
+        status = ad_status(p.tape) ? tape_error(c, p.tape) : tape(c, y);
+        if (status == CLI_OK)
+            status = derivatives(c, &p, y);
     }
     for (int i = 0; i < p.n; i++)
         free(p.name[i]);
@@ -234,6 +265,8 @@ static int run(cli *c)
 static const cli_option own[] = {
     {"at", "x=1,y=2", CLI_LIST, NULL, "the point: every name of the expression; q=[1,2,3] is a vector", 0, 0},
     {"order", "N", CLI_INT, "2", "derivatives up to this order", 0, MAX_ORDER},
+    {"tape", NULL, CLI_FLAG, NULL, "the nodes of the tape, with values and adjoints", 0, 0},
+    {"dot", "FILE", CLI_TEXT, NULL, "the tape as a graph for Graphviz: dot -Tsvg FILE", 0, 0},
     {NULL, NULL, 0, NULL, NULL, 0, 0},
 };
 static const cli_option *const groups[] = {own, cli_common, NULL};

@@ -220,7 +220,7 @@ int cli_end(cli *c, int status)
         fprintf(stderr, "noether %s: interrupted\n", c->command->name);
     while (c->json.depth)
         cli_json_close(&c->json);
-    if (status == CLI_USAGE || (status != CLI_OK && !c->out.n))
+    if (status != CLI_OK && !c->show)
         return status;
     if (hnn_text_status(&c->out, &c->error) || hnn_text_status(&c->json.text, &c->error))
         return cli_fail(c, "%s", c->error.message);
