@@ -240,20 +240,27 @@ AD_API int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_v
  *   y [1,1]   x [r,c]   v [r,c]   ->   [r,c]
  * Source: Pearlmutter (1994), Neural Computation 6, 147-160. */
 AD_API ad_var ad_hvp(ad_var y, ad_var x, ad_var v);
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
-AD_API ad_var ad_jacobian(ad_var y, ad_var x); /* [elements of y, elements of x]; no batch */
-AD_API ad_var ad_hessian(ad_var y, ad_var x);  /* y [1,1] -> [n,n], n elements of x; no batch */
-/* Per row of a batch: y [B,m] and x [B,n] where row i of y depends on row i of x only (else AD_ESHAPE);
- * or, for ad_grad_rows, x without a batch: the gradient of each row's y [B,1], one row each. */
+/* All directions at once: the tape grows as for one, each node larger. Elements in row-major order; y and x have fixed
+ * numbers of rows (a batch may lie between: then the tape grows by each direction). */
+AD_API ad_var ad_jacobian(ad_var y, ad_var x); /* [elements of y, elements of x] */
+AD_API ad_var ad_hessian(ad_var y, ad_var x);  /* y [1,1] -> [n,n], n elements of x */
+/* Per row of a batch: y [B,m] and x [B,n] where row i of y depends on row i of x only (else AD_ESHAPE, naming the node
+ * that mixes rows); or, for ad_grad_rows, x without a batch (parameters): the gradient of each row's y [B,1], one row each.
+ * B may also be a fixed number of rows, the same in y and x. */
 AD_API ad_var ad_grad_rows(ad_var y, ad_var x);     /* [B,1] -> [B,n] (or [B, elements of x]) */
 AD_API ad_var ad_jacobian_rows(ad_var y, ad_var x); /* [B,m], [B,n] -> [B,m*n] */
 AD_API ad_var ad_hessian_rows(ad_var y, ad_var x);  /* [B,1], [B,n] -> [B,n*n] */
+/* ad_poisson - {f, g} = sum_i df/dq_i dg/dp_i - df/dp_i dg/dq_i;  f, g [1,1] or [B,1]; q, p [.,n]. */
+AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
+/* Several values as one flat vector [1,N], row-major one after the other, and back: out[i] gets the shape of like[i]
+ * (only the shapes of like are used). Fixed numbers of rows. */
+AD_API ad_var ad_pack(int n, const ad_var x[]);
+AD_API int ad_unpack(ad_var flat, int n, const ad_var like[], ad_var out[]);
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* Sparse: the pattern is found from the tape. *row and *col (nnz each, sorted by row, then column) are
  * the caller's to free(); the result is [1,nnz]. The Hessian lists the lower triangle only. */
 AD_API ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
 AD_API ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
-/* ad_poisson - {f, g} = sum_i df/dq_i dg/dp_i - df/dp_i dg/dq_i;  f, g [1,1] or [B,1]; q, p [.,n]. */
-AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
 #endif
 
 /* 6. Text --------------------------------------------------------------------------------------- */
@@ -369,9 +376,6 @@ typedef struct ad_callback {
     int row_local; /* row i of the result depends on row i of its operands only */
 } ad_callback;
 AD_API ad_var ad_custom(ad_tape *t, const ad_callback *cb, int nin, const ad_var in[], int rows, int cols);
-/* Several values as one flat vector [1,N], and back. */
-AD_API ad_var ad_pack(int n, const ad_var x[]);
-AD_API int ad_unpack(ad_var flat, int n, const ad_var like[], ad_var out[]);
 
 /* 9. To check and to emit ------------------------------------------------------------------------------ */
 

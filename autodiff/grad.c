@@ -4,13 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tape.h"
 
-/* Which nodes lie between x and y: they depend on an x, and a y depends on them. */
-typedef struct span {
-    int32_t lo, hi; /* ids lo ... hi-1 */
-    uint8_t *on;
-} span;
-
-static ad_tape *between(const char *who, int ny, const ad_var y[], int nx, const ad_var x[], span *s)
+ad_tape *ad_between(const char *who, int ny, const ad_var y[], int nx, const ad_var x[], ad_span *s)
 {
     ad_tape *t = NULL;
     s->on = NULL;
@@ -160,7 +154,7 @@ static ad_var repeated(ad_var y, ad_var d, int32_t rows, int32_t cols)
     return d;
 }
 
-static bool pull(ad_tape *t, span *s, sums *acc, int32_t id, ad_var g)
+static bool pull(ad_tape *t, ad_span *s, sums *acc, int32_t id, ad_var g)
 {
     ad_var few_a[8], few_d[8];
     bool few_w[8];
@@ -193,8 +187,8 @@ static bool pull(ad_tape *t, span *s, sums *acc, int32_t id, ad_var g)
 
 int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x[], ad_var dx[])
 {
-    span s;
-    ad_tape *t = between("ad_vjp", ny, y, nx, x, &s);
+    ad_span s;
+    ad_tape *t = ad_between("ad_vjp", ny, y, nx, x, &s);
     if (!t) {
         t = nx > 0 ? x[0].tape : NULL;
         for (int i = 0; i < nx; i++)
@@ -309,8 +303,8 @@ static ad_var push(ad_tape *t, int32_t id, int m, const ad_var a[], ad_var ta[],
 
 int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[])
 {
-    span s;
-    ad_tape *t = between("ad_jvp", ny, y, nx, x, &s);
+    ad_span s;
+    ad_tape *t = ad_between("ad_jvp", ny, y, nx, x, &s);
     ad_var *tan = NULL;
     if (t) {
         tan = malloc(((size_t)(s.hi - s.lo) + 1) * sizeof *tan);

@@ -199,7 +199,7 @@ const char *ad_name(ad_var x)
     const ad_node *n = ad_node_of(x);
     if (!n)
         return "void";
-    return n->op == OP_INPUT ? x.tape->input[n->arg[0]].name : ad_ops[n->op].name;
+    return n->op == OP_INPUT && n->arg[0] >= 0 ? x.tape->input[n->arg[0]].name : ad_ops[n->op].name;
 }
 int32_t ad_nodes(const ad_tape *t) { return real_tape(t) ? t->n : 0; }
 size_t ad_bytes(const ad_tape *t)

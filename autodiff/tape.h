@@ -140,6 +140,12 @@ HIDDEN void ad_shape_pullback(ad_var y, ad_var g, const ad_var a[], const bool w
 HIDDEN ad_var ad_elementwise(int op, const char *who, int n, const ad_var in[]);
 /* Tangent of node y given the tangents of its operands (number 0 where there is none). */
 HIDDEN ad_var ad_shape_tangent(ad_var y, const ad_var a[], const ad_var ta[]);
+/* Which nodes lie between x and y: they depend on an x, and a y depends on them. NULL after an error; free(on). */
+typedef struct ad_span {
+    int32_t lo, hi; /* ids lo ... hi-1 */
+    uint8_t *on;
+} ad_span;
+HIDDEN ad_tape *ad_between(const char *who, int ny, const ad_var y[], int nx, const ad_var x[], ad_span *s);
 HIDDEN void ad_forget_values(ad_tape *t);
 
 #endif
