@@ -17,6 +17,7 @@ enum {
     HNN_RNG_FEATURES = 7,  /* random features */
     HNN_RNG_BOOTSTRAP = 8, /* resampling */
     HNN_RNG_START = 9,     /* held-out and multistart points */
+    HNN_RNG_SKETCH = 10,   /* random projections of linear algebra */
     HNN_RNG_USER = 1000,
 };
 
