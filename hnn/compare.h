@@ -5,6 +5,7 @@
 #define HNN_COMPARE_H
 
 #include "metrics.h"
+#include "rng.h"
 #include "stats.h"
 #include "train.h"
 
@@ -14,8 +15,12 @@ typedef struct hnn_compare_model {
     const char *label; /* NULL: the row's name */
     hnn_model_spec spec;
     hnn_loss_spec loss;
-    hnn_train_options train; /* log, user, pool, seed and checkpoint are set by hnn_compare */
+    hnn_train_options train; /* log, user, pool, seed, interrupt and checkpoint are set by hnn_compare */
+    int scaled;              /* 1: mean, scale, rate_scale and energy_scale come from the training data */
 } hnn_compare_model;
+
+/* Draws one start z [2 dof] from r. */
+typedef void hnn_start(hnn_rng *r, double z[]);
 
 typedef struct hnn_compare_options {
     /* the system: a row (with values), or a typed one, or measured data */
@@ -26,17 +31,22 @@ typedef struct hnn_compare_options {
     const hnn_data *data;   /* instead of both */
     /* data that are drawn */
     int trajectories;       /* 0: 25 for training, as many rows as the system's span and step say */
-    long rows;              /* 0: span/step + 1 */
+    long rows;              /* of each; 0: span/step + 1 */
     double span;            /* 0: the system's */
     double noise, noise_dz; /* standard deviations, on states and on derivatives */
     double
-        radius[2]; /* > 0: starts of one degree of freedom on a circle with this range of radii (Greydanus) */
-    double validation; /* share of the training trajectories for early stopping; 0: none */
+        radius[2]; /* not 0: starts are (q, p) on circles with radii in this range, one degree of freedom */
+    hnn_start *start;  /* how a start is drawn, for training and test; NULL: by radius, or the system's box */
+    double validation; /* share of the training trajectories (more than asked for are drawn); 0: none */
     int tests;         /* held-out starts; 0: 15 */
     long test_rows;    /* 0: as rows */
     double test_span;  /* 0: as span */
-    int seeds;         /* 0: 3 */
-    uint64_t seed;     /* of the first; the others follow */
+    /* measured data */
+    double test_share;       /* 0: 0.2 */
+    int forward_differences; /* 1: dz from the next row, else by local polynomials where the data have none */
+    const hnn_model *energy; /* a stated energy function, in place of the true one; NULL: none */
+    int seeds;               /* 0: 3 */
+    uint64_t seed;           /* of the first; the others follow */
     int models;
     hnn_compare_model model[HNN_COMPARE_MODELS];
     int match;       /* 1: give all networks the number of parameters of the first model */

@@ -38,20 +38,23 @@ int hnn_metric_larger_is_better(int id);
 
 /* What a model is measured against. */
 typedef struct hnn_test {
-    hnn_flow *truth; /* the true system; NULL for measured data */
+    hnn_flow *truth;  /* the true system; NULL for measured data */
+    hnn_flow *energy; /* measured data: a stated energy function in place of the true one; may be NULL */
     const hnn_data *
-        clean; /* held-out clean trajectories, reference solution in z, clean derivatives in dz (or estimated:
-                            * then dz_estimated is set); trajectory i is start i */
-    const hnn_data *train; /* clean training states: standard deviations */
+        clean; /* held-out clean trajectories: reference solution in z, times in t; trajectory i is start i. dz
+                            * is read only without truth, and then counts as estimated */
+    const hnn_data *train; /* clean training states: standard deviations, box */
     unsigned angles;       /* bit i-1: differences of q[i] are wrapped to [-pi, pi) */
-    double h;              /* step; 0: the median interval of `clean` */
-    const double *lo, *hi; /* [2 dof] box for the relative error of H; NULL: of the training states */
-    /* Budgets; 0: what METRICS.md says */
+    double h;              /* step; 0: the median interval of `train` */
+    const double *lo,
+        *hi; /* [2 dof] box for the relative error of H; NULL: the range of the training states */
+    /* Budgets; 0: what METRICS says */
     long drift_steps;   /* 10^4 */
     long tangent_steps; /* 1000 */
     long horizon_steps; /* 10^5 */
+    int sweeps;         /* of the Gauss steps whose tangent map is taken: a fixed schedule; 0: 24 */
     int starts;         /* use the first so many trajectories; 0: all */
-    unsigned skip;      /* bit id: do not compute, `why` is "not asked for" */
+    unsigned skip;      /* bit id: do not compute; the reason is then "not asked for" */
     const char *method; /* of rollouts; NULL: "dop853" with tolerances 1e-10 */
 } hnn_test;
 
@@ -59,7 +62,7 @@ typedef struct hnn_test {
  * is its reason, not the call's failure. Errors: HNN_EARG, HNN_ESHAPE (dof), HNN_EMEM. */
 int hnn_measure(const hnn_model *m, const hnn_test *test, hnn_metric out[HNN_METRICS], hnn_error *e);
 
-/* One metric alone; the flow is the model's. */
+/* One metric alone; f is the model's flow. Volume and symplectic defect come from the same steps: use hnn_measure for both. */
 int hnn_measure_one(hnn_flow *f, const hnn_test *test, int id, hnn_metric *out, hnn_error *e);
 
 /* hnn_draw_starts - count states [count, 2 dof] from the system's box, kept when H lies in the row's range of energies;

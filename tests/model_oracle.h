@@ -139,7 +139,7 @@ static cplx oracle_raw(const oracle *o, const cplx z[])
 static real oracle_energy(const oracle *o, const real z[])
 {
     int size = 2 * o->m->spec.dof;
-    cplx x[OMAX], r[OMAX];
+    cplx x[OMAX] = {0}, r[OMAX] = {0};
     for (int i = 0; i < size; i++)
         x[i] = z[i], r[i] = o->m->spec.reference[i];
     return creall(oracle_raw(o, x) - (o->m->spec.no_gauge ? 0 : oracle_raw(o, r)));
@@ -148,7 +148,7 @@ static real oracle_energy(const oracle *o, const real z[])
 static void oracle_gradient(const oracle *o, const real z[], real g[])
 {
     int size = 2 * o->m->spec.dof;
-    cplx x[OMAX];
+    cplx x[OMAX] = {0};
     for (int i = 0; i < size; i++) {
         for (int k = 0; k < size; k++)
             x[k] = z[k] + (k == i ? 1e-30L * I : 0);
@@ -162,7 +162,7 @@ static void oracle_canonical_field(const oracle *o, const real z[], real t, real
     int n = o->m->spec.dof, size = 2 * n;
     const char *row = o->m->row->name;
     real g[OMAX];
-    cplx x[OMAX], out[64], L[64];
+    cplx x[OMAX] = {0}, out[64], L[64];
     for (int i = 0; i < size; i++)
         x[i] = z[i];
     if (!o->m->row->H) {

@@ -1,0 +1,21 @@
+/* compare_rows.h - private: what the files of the comparison share. */
+/* SPDX-License-Identifier: MIT */
+#ifndef HNN_COMPARE_ROWS_H
+#define HNN_COMPARE_ROWS_H
+
+#include "compare.h"
+
+void hnn_start_on_circle(hnn_rng *r, const double radius[2], double z[2]);
+/* hnn_scaling - for hnn_model_spec: mean, scale and rate [2 dof] and the energy scale, from training data. */
+int hnn_scaling(const hnn_data *d, double mean[], double scale[], double rate[], double *energy,
+                hnn_error *e);
+/* The data of one seed: what trains (noise and all), what validates (ntraj 0: nothing), the clean training states, and
+ * the held-out test. */
+typedef struct hnn_drawn {
+    hnn_data train, validation, clean, test;
+} hnn_drawn;
+int hnn_compare_data(const hnn_compare_options *o, const hnn_model *truth, uint64_t seed, hnn_drawn *out,
+                     hnn_error *e);
+void hnn_drawn_free(hnn_drawn *d);
+
+#endif

@@ -1,0 +1,303 @@
+/* test_train.c - Adam against its formula in long double, schedules, batches, checkpoints: a training that stops anywhere
+ * and resumes ends with the bits of the unbroken one, for every number of threads. */
+/* SPDX-License-Identifier: MIT */
+#include "rng.h"
+#include "text.h"
+#include "train.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int shortly(void) { return getenv("NOETHER_TEST_SHORT") != NULL; }
+
+/* Circles z' = (2p, -2q), exact states and derivatives. */
+static hnn_data circles(int count, long rows, uint64_t seed)
+{
+    long length[64];
+    hnn_data d;
+    for (int k = 0; k < count; k++)
+        length[k] = rows;
+    cr_assert_eq(hnn_data_new(1, count, length, 1, &d, NULL), HNN_OK);
+    hnn_rng r = hnn_rng_stream(seed, HNN_RNG_USER, 0);
+    for (int k = 0; k < count; k++) {
+        double R = hnn_rng_between(&r, 0.3, 1), a = hnn_rng_between(&r, 0, 6);
+        for (long i = 0; i < rows; i++) {
+            long at = k * rows + i;
+            double t = 0.1 * (double)i, q = R * cos(a + 2 * t), p = -R * sin(a + 2 * t);
+            d.t[at] = t, d.z[2 * at] = q, d.z[2 * at + 1] = p, d.dz[2 * at] = 2 * p,
+            d.dz[2 * at + 1] = -2 * q;
+        }
+    }
+    return d;
+}
+
+typedef struct task {
+    hnn_data d, v;
+    hnn_samples x, xv;
+    hnn_loss_spec loss;
+    hnn_model *m;
+    double *start;
+} task;
+
+static void set_up(task *k, const char *loss, int width)
+{
+    hnn_error e = {0};
+    *k = (task){.loss = {.loss = loss, .window = 3}};
+    cr_assert_eq(hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = width}, 5, &k->m, &e),
+                 HNN_OK);
+    k->d = circles(5, 8, 1), k->v = circles(2, 8, 2);
+    cr_assert_eq(hnn_samples_new(&k->loss, k->m, &k->d, &k->x, &e), HNN_OK, "%s", e.message);
+    cr_assert_eq(hnn_samples_new(&k->loss, k->m, &k->v, &k->xv, &e), HNN_OK, "%s", e.message);
+    k->start = malloc(sizeof *k->start * (size_t)k->m->size);
+    memcpy(k->start, k->m->theta, sizeof *k->start * (size_t)k->m->size);
+}
+
+static void tear_down(task *k)
+{
+    hnn_data_free(&k->d), hnn_data_free(&k->v);
+    hnn_samples_free(&k->x), hnn_samples_free(&k->xv);
+    hnn_model_free(k->m);
+    free(k->start);
+}
+
+static hnn_train_result run(task *k, const hnn_train_options *o)
+{
+    hnn_train_result r;
+    hnn_error e = {0};
+    memcpy(k->m->theta, k->start, sizeof *k->start * (size_t)k->m->size);
+    cr_assert_eq(hnn_train(k->m, &k->loss, &k->x, &k->xv, o, &r, &e), HNN_OK, "%s", e.message);
+    return r;
+}
+
+static double *copy_of(const hnn_model *m)
+{
+    double *x = malloc(sizeof *x * (size_t)m->size);
+    memcpy(x, m->theta, sizeof *x * (size_t)m->size);
+    return x;
+}
+
+Test(train, adam_agrees_with_its_formula_in_long_double)
+{
+    hnn_adam a;
+    cr_assert_eq(hnn_adam_new(&a, 2, 0, 0, 0, 0.01, NULL), HNN_OK);
+    double x[2] = {1, -2}, g[2];
+    long double y[2] = {1, -2}, m[2] = {0}, v[2] = {0};
+    for (int t = 1; t <= 50; t++) {
+        for (int i = 0; i < 2; i++) {
+            long double d = 3 * y[i] + cosl(y[i]) + 0.01L * y[i];
+            m[i] = 0.9L * m[i] + 0.1L * d;
+            v[i] = 0.999L * v[i] + 0.001L * d * d;
+            y[i] -= 0.05L * (m[i] / (1 - powl(0.9L, t))) / (sqrtl(v[i] / (1 - powl(0.999L, t))) + 1e-8L);
+            g[i] = 3 * x[i] + cos(x[i]);
+        }
+        hnn_adam_step(&a, 0.05, g, x);
+        cr_assert_float_eq(x[0], (double)y[0], 1e-13);
+        cr_assert_float_eq(x[1], (double)y[1], 1e-13);
+    }
+    hnn_adam_free(&a);
+    hnn_error e = {0};
+    cr_assert_eq(hnn_adam_new(&a, 2, 1, 0, 0, 0, &e), HNN_EARG);
+    cr_assert(strstr(e.message, "beta1 1"), "%s", e.message);
+}
+
+Test(train, the_loss_of_a_spring_falls_and_the_curve_says_so)
+{
+    task k;
+    set_up(&k, "derivative", 16);
+    hnn_train_result r =
+        run(&k, &(hnn_train_options){.steps = shortly() ? 40 : 600, .rate = 1e-2, .check_every = 20});
+    cr_expect_eq(r.end, HNN_TRAINED);
+    cr_assert_eq(r.points, r.steps / 20 + 1);
+    cr_expect_lt(r.curve[r.points - 1].loss, r.curve[0].loss * (shortly() ? 0.9 : 0.02));
+    for (long i = 0; i < r.points; i++)
+        cr_expect_geq(r.curve[i].validation, r.validation);
+    hnn_train_result_free(&r);
+    tear_down(&k);
+}
+
+Test(train, schedules_have_the_rates_they_promise)
+{
+    task k;
+    set_up(&k, "derivative", 4);
+    hnn_train_options o = {
+        .steps = 21, .rate = 0.1, .check_every = 1, .schedule = HNN_COSINE, .rate_end = 0.02, .warmup = 4};
+    hnn_train_result r = run(&k, &o);
+    for (int i = 0; i < 4; i++)
+        cr_expect_float_eq(r.curve[i].rate, 0.1 * (i + 1) / 5, 1e-16);
+    cr_expect_float_eq(r.curve[4].rate, 0.1, 1e-16);
+    cr_expect_float_eq(r.curve[12].rate, 0.06, 1e-15); /* the middle of steps 4 .. 20 */
+    cr_expect_float_eq(r.curve[20].rate, 0.02, 1e-15);
+    hnn_train_result_free(&r);
+    o = (hnn_train_options){.steps = 60, .rate = 3, .check_every = 1, .schedule = HNN_PLATEAU, .patience = 2};
+    r = run(&k, &o);
+    cr_expect_lt(r.curve[59].rate, 3); /* far too large a rate: no improvement, so it was halved */
+    for (int i = 1; i < 60; i++)
+        cr_expect(r.curve[i].rate == r.curve[i - 1].rate || r.curve[i].rate == r.curve[i - 1].rate / 2);
+    hnn_train_result_free(&r);
+    tear_down(&k);
+}
+
+Test(train, early_stopping_keeps_the_best_model)
+{
+    task k;
+    set_up(&k, "derivative", 4);
+    hnn_train_result r =
+        run(&k, &(hnn_train_options){.steps = 500, .rate = 1, .check_every = 1, .stop_after = 5});
+    cr_expect_eq(r.end, HNN_STOPPED_EARLY);
+    cr_expect_lt(r.steps, 500);
+    hnn_objective *o;
+    double f;
+    cr_assert_eq(hnn_objective_new(&k.loss, k.m, &k.xv, NULL, &o, NULL), HNN_OK);
+    cr_assert_eq(hnn_objective_value(o, k.m->theta, &f, NULL, NULL), HNN_OK);
+    cr_expect_eq(f, r.validation);
+    hnn_objective_free(o);
+    hnn_train_result_free(&r);
+    tear_down(&k);
+}
+
+Test(train, a_diverging_run_ends_with_finite_parameters)
+{
+    task k;
+    set_up(&k, "derivative", 4);
+    k.x.dz[3] = INFINITY;
+    hnn_train_result r = run(&k, &(hnn_train_options){.steps = 50});
+    cr_expect_eq(r.end, HNN_DIVERGED);
+    for (long i = 0; i < k.m->size; i++)
+        cr_assert(isfinite(k.m->theta[i]));
+    hnn_train_result_free(&r);
+    tear_down(&k);
+}
+
+typedef struct stopper {
+    volatile sig_atomic_t flag;
+    long at;
+} stopper;
+
+static void stop_at(void *user, const hnn_progress *p)
+{
+    stopper *s = user;
+    s->flag = p->step >= s->at;
+}
+
+Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_run)
+{
+    char folder[] = "/tmp/noether_trainXXXXXX", path[64], whole[64];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/part", folder);
+    snprintf(whole, sizeof whole, "%s/whole", folder);
+    const char *const losses[] = {"derivative", "rollout"};
+    for (int l = 0; l < (shortly() ? 1 : 2); l++)
+        for (int real = AD_F64; real <= AD_F32; real++) {
+            task k;
+            set_up(&k, losses[l], 6);
+            hnn_train_options o = {.steps = 37,
+                                   .rate = 1e-2,
+                                   .batch = 7,
+                                   .check_every = 3,
+                                   .schedule = HNN_PLATEAU,
+                                   .patience = 1,
+                                   .real = real,
+                                   .seed = 9,
+                                   .checkpoint = whole};
+            hnn_train_result r = run(&k, &o);
+            double *want = copy_of(k.m);
+            hnn_train_result_free(&r);
+            hnn_rng rng = hnn_rng_stream(3, HNN_RNG_USER, 0);
+            for (int turn = 0; turn < (shortly() ? 2 : 10); turn++) { /* two interruptions each */
+                remove(path);
+                stopper s = {.at = (long)hnn_rng_below(&rng, 18)};
+                o.checkpoint = path, o.log = stop_at, o.user = &s, o.interrupt = &s.flag, o.resume = 1;
+                r = run(&k, &o);
+                cr_assert_eq(r.end, HNN_INTERRUPTED);
+                hnn_train_result_free(&r);
+                s = (stopper){.at = 18 + (long)hnn_rng_below(&rng, 18)};
+                o.checkpoint_every = 4;
+                r = run(&k, &o); /* from the checkpoint, whatever theta is now */
+                hnn_train_result_free(&r);
+                s = (stopper){.at = 1000};
+                r = run(&k, &o);
+                cr_assert_eq(r.end, HNN_TRAINED);
+                cr_assert_eq(r.points, 14, "%ld points", r.points);
+                cr_assert_eq(memcmp(want, k.m->theta, sizeof *want * (size_t)k.m->size), 0);
+                hnn_train_result_free(&r);
+                o.checkpoint_every = 0;
+                char *a, *b;
+                size_t na, nb;
+                cr_assert_eq(hnn_file_read(path, &a, &na, NULL), HNN_OK);
+                cr_assert_eq(hnn_file_read(whole, &b, &nb, NULL), HNN_OK);
+                cr_expect(na == nb && !memcmp(a, b, na), "the last checkpoints differ");
+                free(a), free(b);
+            }
+            free(want);
+            tear_down(&k);
+        }
+    remove(path), remove(whole), rmdir(folder);
+}
+
+Test(train, one_and_two_threads_give_the_same_bits)
+{
+    task k;
+    set_up(&k, "midpoint", 24);
+    hnn_train_options o = {.steps = shortly() ? 5 : 30, .rate = 1e-2};
+    hnn_train_result r = run(&k, &o);
+    double *want = copy_of(k.m);
+    hnn_train_result_free(&r);
+    for (int threads = 2; threads <= 3; threads++) {
+        o.pool = ad_pool_new(threads);
+        r = run(&k, &o);
+        cr_expect_eq(memcmp(want, k.m->theta, sizeof *want * (size_t)k.m->size), 0, "%d threads", threads);
+        hnn_train_result_free(&r);
+        ad_pool_free(o.pool);
+    }
+    free(want);
+    tear_down(&k);
+}
+
+Test(train, what_does_not_fit_is_refused)
+{
+    task k;
+    set_up(&k, "derivative", 4);
+    hnn_train_result r;
+    hnn_error e = {0};
+    const struct {
+        hnn_train_options o;
+        const char *says;
+    } wrong[] = {
+        {{.steps = -1}, "-1 steps"},
+        {{.rate = -1}, "rate -1"},
+        {{.l2 = NAN}, "l2 nan"},
+        {{.schedule = 7}, "schedule 7"},
+        {{.optimiser = "sgd"}, "called 'sgd'"},
+        {{.factor = 2}, "factor 2"},
+        {{.patience = -2}, "patience -2"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, NULL, &wrong[i].o, &r, &e), HNN_EARG);
+        cr_expect(strstr(e.message, wrong[i].says), "%s", e.message);
+    }
+    /* checkpoints: of another training, cut, of something else */
+    char folder[] = "/tmp/noether_trainXXXXXX", path[64];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/c", folder);
+    hnn_train_options o = {.steps = 3, .checkpoint = path};
+    r = run(&k, &o);
+    hnn_train_result_free(&r);
+    o.resume = 1, o.rate = 0.5;
+    cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, &k.xv, &o, &r, &e), HNN_ESHAPE);
+    cr_expect(strstr(e.message, "another model, loss, data or options"), "%s", e.message);
+    hnn_model *other;
+    cr_assert_eq(hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = 5}, 5, &other, &e),
+                 HNN_OK);
+    cr_expect_eq(hnn_train(other, &k.loss, &k.x, &k.xv, &o, &r, &e), HNN_ESHAPE);
+    hnn_model_free(other);
+    cr_assert_eq(hnn_sealed_write(path, "not a training, but sealed well", 31, &e), HNN_OK);
+    cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, &k.xv, &o, &r, &e), HNN_EFORMAT);
+    cr_assert_eq(hnn_file_write(path, "short", 5, &e), HNN_OK);
+    cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, &k.xv, &o, &r, &e), HNN_ECHECKSUM);
+    remove(path), rmdir(folder);
+    tear_down(&k);
+}
