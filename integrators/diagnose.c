@@ -68,7 +68,7 @@ double ode_reversibility(ode_solver *s, double h, int64_t steps)
 {
     place p = {0};
     double worst = NAN;
-    if (s->status || !s->started || keep(s, &p))
+    if (s->status || !s->started || ode_only_one(s, "ode_reversibility") || keep(s, &p))
         return NAN;
     s->space.base.fresh = 1;
     if (!ode_run(s, steps, h, NULL)) {
@@ -86,6 +86,8 @@ double ode_reversibility(ode_solver *s, double h, int64_t steps)
 int ode_lyapunov(ode_solver *s, double h, int64_t n, int qr_every, double exponents[])
 {
     if (s->status)
+        return s->status;
+    if (ode_only_one(s, "ode_lyapunov"))
         return s->status;
     if (n < 1 || qr_every < 1)
         return ode_fail(s, ODE_EINPUT, "ode_lyapunov: n = %lld, qr_every = %d, both must be at least 1",

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "space.h"
+#include "solver.h"
 
 /* A slot is 1 + size rows of `size` numbers: the value, then its derivative by y0[k] for each k. */
 typedef struct {
@@ -57,7 +57,7 @@ static void eval(ode_space *s, int part, int dst, int src, ode_num c)
     double *f = slot(d, dst), *y = slot(d, src), t = when(d, c);
     if (d->real->field->jacobian(d->real->field->user, t, y, d->jac))
         d->failed = ODE_EVALUE;
-    ode_real_field(d->real, part, t, y, f);
+    ode_real_field(d->real, part, &t, y, f);
     for (int k = 1; k <= n; k++)
         for (int i = from(d, part); i < to(d, part); i++) {
             double sum = 0;
@@ -127,7 +127,7 @@ static void energy(ode_space *s, int r, int x, ode_num c)
     double *out = d->reg + r * (n + 1), *y = slot(d, x), t = when(d, c), *f = d->jac;
     if (d->real->field->energy(d->real->field->user, t, y, out))
         d->failed = ODE_EVALUE;
-    ode_real_field(d->real, ODE_ALL, t, y, f); /* grad H = (-f_p, f_q) */
+    ode_real_field(d->real, ODE_ALL, &t, y, f); /* grad H = (-f_p, f_q) */
     for (int k = 1; k <= n; k++) {
         double sum = 0;
         for (int i = 0; i < m; i++)
@@ -197,6 +197,8 @@ int ode_tangent(ode_solver *s, double h, double M[])
         return s->status;
     if (!s->started)
         return ode_fail(s, ODE_EINPUT, "ode_tangent: call ode_start first");
+    if (ode_only_one(s, "ode_tangent"))
+        return s->status;
     if (!s->field.jacobian)
         return ode_fail(s, ODE_EFIELD, "ode_tangent: the field has no jacobian");
     if (!isfinite(h) || h == 0)
@@ -221,6 +223,8 @@ int ode_tangent(ode_solver *s, double h, double M[])
     for (int k = 0; k < n; k++)
         for (int i = 0; i < n; i++)
             M[i * n + k] = d.x[(k + 1) * n + i], bad += M[i * n + k] * 0.0;
+    if (real.failed)
+        ode_forgive(&s->space); /* faults are shared with the copy */
     int failed = d.failed ? d.failed : real.failed ? real.failed : bad != 0 ? ODE_EVALUE : 0;
     free(d.x);
     if (failed == ODE_ESOLVE)

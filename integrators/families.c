@@ -15,22 +15,10 @@ static ode_num num_plus(ode_num a, ode_num b)
 
 /* ---- explicit Runge-Kutta: slots 1..s are k_1..k_s, then the argument, then dense output's further stages */
 static int rk_slots(const ode_plan *p) { return p->stages + 1 + p->row->extras; }
-/* The last row of A is b: k_s is the next step's k_1. */
-static int first_same_as_last(const ode_plan *p)
-{
-    int s = p->stages;
-    const ode_num *last = p->a + (s - 1) * (s - 2) / 2;
-    if (s < 2 || p->b[s - 1].hi != 0)
-        return 0;
-    for (int j = 0; j < s - 1; j++)
-        if (last[j].hi != p->b[j].hi || last[j].lo != p->b[j].lo)
-            return 0;
-    return 1;
-}
 static void rk_step(ode_space *s, const ode_plan *p)
 {
     const ode_ops *o = s->ops;
-    int n = p->stages, arg = n + 1, fsal = first_same_as_last(p);
+    int n = p->stages, arg = n + 1, fsal = p->same_last;
     const ode_num *a = p->a;
     if (!s->fresh && fsal)
         o->set(s, ODE_ALL, 1, n);

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #if defined(__GNUC__)
 #define ODE_API __attribute__((visibility("default")))
@@ -57,7 +58,14 @@ typedef struct ode_field {
     int (*energy)(void *user, double t, const double y[], double *H);
     int (*jacobian)(void *user, double t, const double y[], double dfdy[]); /* size x size, row-major */
     void *user;
+    /* Many states at once, for ode_new_batch; NULL: the above, state by state. Gives `what` (the above, in their shapes) for
+     * `count` rows of the batch: row[k] is the number of the row (for parameters of its own), t[k] its time, y [count, size] its
+     * state; out is [count, values of what]. ODE_OF_RHS must be given, the others where the callback above is.
+     * Not 0: asked again row by row, and the rows that fail then are out. */
+    int (*rows)(void *user, int what, int count, const int row[], const double t[], const double y[],
+                double out[]);
 } ode_field;
+enum { ODE_OF_RHS, ODE_OF_DHDP, ODE_OF_DHDQ, ODE_OF_ENERGY, ODE_OF_JACOBIAN }; /* what to give */
 
 /* ---- 3. A method is a row -------------------------------------------------------------------------------
  * Coefficients are text, as a book prints them: decimals of any length, fractions a/b, with | and ; as
@@ -101,6 +109,12 @@ ODE_API const char *ode_method_refuses(const ode_method *m, const ode_field *f);
  * ode_new never returns NULL: out of memory is a solver whose status says so. */
 typedef struct ode_solver ode_solver;
 ODE_API ode_solver *ode_new(const ode_method *m, const ode_field *f);
+/* Many states side by side: every y below is then [rows, size], state after state, and every row comes out as it would
+ * alone, bit for bit, where the field gives the same bits. Adaptive methods give each row its own steps. A row that fails
+ * stands still at its last good state and is NaN in what is written; the solver fails when all rows have. */
+ODE_API ode_solver *ode_new_batch(const ode_method *m, const ode_field *f, int rows);
+/* ODE_OK or why the row failed; when and how (t, what may be NULL; *what is a constant). */
+ODE_API int ode_row_status(const ode_solver *s, int row, double *t, const char **what);
 ODE_API void ode_free(ode_solver *s);
 ODE_API int ode_status(const ode_solver *s);
 ODE_API const char *ode_message(const ode_solver *s);
@@ -112,7 +126,7 @@ ODE_API int ode_start(ode_solver *s, double t, const double y[]);
 ODE_API int ode_coupling(ode_solver *s, double omega);
 ODE_API int ode_step(ode_solver *s, double h); /* one step of the method; h < 0 goes back */
 ODE_API double ode_t(const ode_solver *s);
-ODE_API const double *ode_y(const ode_solver *s); /* size values, valid until the next step */
+ODE_API const double *ode_y(const ode_solver *s); /* [rows, size], valid until the next step */
 
 typedef struct {
     int64_t steps, rejected,
@@ -143,7 +157,7 @@ typedef struct {
     int64_t every;               /* observe every k steps (and the start); 0 = do not */
     const double *times;         /* or at these times, in the order of integration */
     int time_count;
-    double *out;     /* times: [time_count, size] */
+    double *out;     /* times: [time_count, rows, size] */
     int64_t written; /* rows of out that are valid: written by the call */
     ode_observer *observer;
     void *user;
@@ -153,6 +167,11 @@ typedef struct {
     int schedule;         /* implicit: exactly this many sweeps, no test; 0 = until round-off */
     double solve_tol;     /* implicit: relative; 0 = until the change stops shrinking */
     int stop_unconverged; /* 1: an unconverged solve is an error, not only counted */
+    /* Each observation (of `every` or `times`) as 1 + rows * size doubles, t then the states: into an array, and as they are
+     * in memory to a binary file. Nothing else grows with the length of a run. */
+    double *records;
+    int64_t record_max, recorded; /* observations that fit; that were made: written by the call */
+    FILE *file;
 } ode_options;
 /* From the solver's time to t_end, backward when t_end < t. A fixed step that does not divide the interval ends with
  * one shorter step. opt may be read after the call for `written` and event counts. */
@@ -164,6 +183,7 @@ ODE_API int ode_dense(ode_solver *s, double theta, double y[]);
 
 /* ---- 5. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
+ODE_API int ode_energies(ode_solver *s, double H[]); /* of each row; NaN where a row has failed */
 
 /* Straight lines through energy errors e (row-major [starts, count]) at times t: means over starts of the slope and of
  * the amplitude (half of max - min of the residue), the largest |e|, and p of RMS over starts ~ (t - t[0])^p. */

@@ -24,6 +24,7 @@ struct ode_plan {
     int na, na2, nb, ne, ne2, nextra, ndense;
     ode_num *a, *a2, *b, *e, *e2, *extra, *dense;
     double *guess;  /* collocation: stages x stages, extrapolates the stages of the last step */
+    int same_last;  /* explicit Runge-Kutta: the last stage is the next step's first */
     ode_plan *base; /* of a composition */
 };
 

@@ -138,6 +138,19 @@ static int make_guess(ode_plan *p)
     return 1;
 }
 
+/* The last row of A is b: k_s is the next step's k_1. */
+static int same_last(const ode_plan *p)
+{
+    int s = p->stages;
+    const ode_num *last = p->a + (s - 1) * (s - 2) / 2;
+    if (s < 2 || p->b[s - 1].hi != 0)
+        return 0;
+    for (int j = 0; j < s - 1; j++)
+        if (last[j].hi != p->b[j].hi || last[j].lo != p->b[j].lo)
+            return 0;
+    return 1;
+}
+
 ode_plan *ode_plan_new(const ode_method *row, const char **why)
 {
     *why = "out of memory";
@@ -174,6 +187,8 @@ ode_plan *ode_plan_new(const ode_method *row, const char **why)
         *why = "the row has too few or too many coefficients for its family and stages";
         goto fail;
     }
+    if (d == &ode_rk_driver)
+        p->same_last = same_last(p);
     if (d == &ode_collocation_driver && !make_guess(p))
         goto fail;
     if (row->base && !(p->base = ode_plan_new(row->base, why)))

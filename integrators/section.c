@@ -20,7 +20,7 @@ int ode_section(ode_solver *s, double h, int64_t max_steps, double (*g)(void *, 
                 void *user, int max, double times[], double states[], int *count)
 {
     *count = 0;
-    if (s->status)
+    if (s->status || ode_only_one(s, "ode_section"))
         return s->status;
     if (!s->started || !isfinite(h) || h == 0 || !g)
         return ode_fail(s, ODE_EINPUT,
@@ -89,7 +89,7 @@ int ode_section(ode_solver *s, double h, int64_t max_steps, double (*g)(void *, 
 int ode_rotation(ode_solver *s, double h, int64_t n, int i, double q0, double p0, double *turns)
 {
     *turns = NAN;
-    if (s->status)
+    if (s->status || ode_only_one(s, "ode_rotation"))
         return s->status;
     int m = s->field.size / 2;
     if (!s->started || i < 0 || i >= m || n < 2)

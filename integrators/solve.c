@@ -49,18 +49,19 @@ void ode_back(int n, const double *a, const int *pivot, double *b)
     }
 }
 
-static double *unknown(ode_real *r, const int slot[], int k)
+static double *unknown(ode_real *r, int row, const int slot[], int k)
 {
-    return ode_slot(r, (slot[k] ? slot[k] + r->base.slot0 : 0));
+    return ode_row(r, slot[k] ? slot[k] + r->base.slot0 : 0, row);
 }
-/* Largest change relative to the size of the state, so that one scale serves all unknowns. */
-static double change(ode_real *r, int n, const int y[], const int g[])
+/* Largest change of a row relative to the size of its state, so that one scale serves all unknowns. */
+static double change(ode_real *r, int row, int n, const int y[], const int g[])
 {
+    const double *x = ode_row(r, 0, row);
     double d = 0, m = 0;
     for (int i = 0; i < r->base.size; i++)
-        m = fmax(m, fabs(r->x[i])); /* an unknown may be a small correction of it */
+        m = fmax(m, fabs(x[i])); /* an unknown may be a small correction of it */
     for (int k = 0; k < n; k++) {
-        const double *a = unknown(r, y, k), *b = unknown(r, g, k);
+        const double *a = unknown(r, row, y, k), *b = unknown(r, row, g, k);
         for (int i = 0; i < r->base.size; i++) {
             double e = fabs(b[i] - a[i]), v = fabs(b[i]);
             if (!(e <= d))
@@ -71,45 +72,51 @@ static double change(ode_real *r, int n, const int y[], const int g[])
     }
     return m > 0 ? d / m : d;
 }
-static void accept(ode_real *r, int n, const int y[], const int g[])
+static void accept(ode_real *r, int row, int n, const int y[], const int g[])
 {
     for (int k = 0; k < n; k++)
-        memcpy(unknown(r, y, k), unknown(r, g, k), sizeof(double) * (size_t)r->base.size);
+        memcpy(unknown(r, row, y, k), unknown(r, row, g, k), sizeof(double) * (size_t)r->base.size);
 }
 
-/* Newton on y - G(y) with a differenced matrix: it steers the iteration only, the solution does not depend on it. */
-static int newton(ode_real *r, int n, const int y[], const int g[], ode_map *map, const void *ctx)
+static int newton_memory(ode_real *r, size_t N)
+{
+    size_t need = N * N + 2 * N;
+    if (r->work_size >= need)
+        return 1;
+    double *w = realloc(r->work, need * sizeof *w);
+    if (w)
+        r->work = w;
+    int *p = realloc(r->pivot, N * sizeof *p);
+    if (p)
+        r->pivot = p;
+    if (w && p)
+        r->work_size = need;
+    else if (!r->failed)
+        r->failed = ODE_EMEMORY, r->failed_t = r->t, r->failed_what = "no memory for Newton's matrix";
+    return w && p;
+}
+
+/* Newton on y - G(y) of the one live row, with a differenced matrix: it steers the iteration only, the solution does not
+ * depend on it. */
+static int newton(ode_real *r, int row, int n, const int y[], const int g[], ode_map *map, const void *ctx)
 {
     int size = r->base.size, N = n * size;
-    size_t need = (size_t)N * (size_t)N + 2 * (size_t)N;
-    if (r->work_size < need) {
-        double *w = realloc(r->work, need * sizeof *w);
-        if (w)
-            r->work = w;
-        int *p = realloc(r->pivot, (size_t)N * sizeof *p);
-        if (p)
-            r->pivot = p;
-        if (!w || !p) {
-            if (!r->failed)
-                r->failed = ODE_EMEMORY, r->failed_t = r->t, r->failed_what = "no memory for Newton's matrix";
-            return 0;
-        }
-        r->work_size = need;
-    }
+    if (!newton_memory(r, (size_t)N))
+        return 0;
     double *A = r->work, *g0 = A + (size_t)N * (size_t)N, *res = g0 + N, last = INFINITY, part = 1;
     int known = 0;
     for (int turn = 0; turn < 40; turn++) {
         map(&r->base, ctx);
-        if (r->failed)
+        if (!r->live[row])
             return 0;
-        double d = change(r, n, y, g);
+        double d = change(r, row, n, y, g);
         r->counts.newtons++;
         if (d <= r->solve_tol || d == 0 || (d >= last * 0.5 && d < 1e-13))
-            return accept(r, n, y, g), 1;
+            return accept(r, row, n, y, g), 1;
         if (!(d < last) && part > 1e-3) { /* too far: half of the way there */
             part /= 2;
             for (int q = 0; q < N; q++)
-                unknown(r, y, q / size)[q % size] -= part * res[q];
+                unknown(r, row, y, q / size)[q % size] -= part * res[q];
             continue;
         }
         if (!(d < last))
@@ -117,29 +124,83 @@ static int newton(ode_real *r, int n, const int y[], const int g[], ode_map *map
         part = 1;
         for (int k = 0; k < n; k++)
             for (int i = 0; i < size; i++) {
-                g0[k * size + i] = unknown(r, g, k)[i];
-                res[k * size + i] = unknown(r, g, k)[i] - unknown(r, y, k)[i];
+                g0[k * size + i] = unknown(r, row, g, k)[i];
+                res[k * size + i] = unknown(r, row, g, k)[i] - unknown(r, row, y, k)[i];
             }
         if (!known || d > 1e-3 * last || d > 1e-3) /* near the solution one matrix serves several turns */
             for (int c = 0; c < N; c++) {
-                double *v = &unknown(r, y, c / size)[c % size], keep = *v;
+                double *v = &unknown(r, row, y, c / size)[c % size], keep = *v;
                 double step = 1e-7 * (fabs(keep) + 1e-3);
                 *v = keep + step;
                 step = *v - keep;
                 map(&r->base, ctx);
                 *v = keep;
                 for (int q = 0; q < N; q++)
-                    A[q * N + c] = (q == c) - (unknown(r, g, q / size)[q % size] - g0[q]) / step;
-                if (c == N - 1 && (r->failed || !ode_factor(N, A, r->pivot)))
+                    A[q * N + c] = (q == c) - (unknown(r, row, g, q / size)[q % size] - g0[q]) / step;
+                if (c == N - 1 && (!r->live[row] || !ode_factor(N, A, r->pivot)))
                     return 0;
                 known = 1;
             }
         ode_back(N, A, r->pivot, res);
         for (int q = 0; q < N; q++)
-            unknown(r, y, q / size)[q % size] += res[q];
+            unknown(r, row, y, q / size)[q % size] += res[q];
         last = d;
     }
     return 0;
+}
+
+/* As many sweeps as asked, whatever they reach. */
+static void scheduled(ode_real *r, int n, const int y[], const int g[], ode_map *map, const void *ctx)
+{
+    for (int b = 0; b < r->rows; b++)
+        r->last[b] = 0;
+    for (int k = 0; k < r->schedule; k++) {
+        map(&r->base, ctx);
+        for (int b = 0; b < r->rows; b++)
+            if (r->live[b]) {
+                r->last[b] = change(r, b, n, y, g);
+                accept(r, b, n, y, g);
+                r->counts.iterations++;
+            }
+    }
+    for (int b = 0; b < r->rows; b++)
+        if (r->live[b])
+            r->counts.unconverged += !(r->last[b] <= (r->solve_tol > 0 ? r->solve_tol : 1e-14));
+}
+
+/* Sweeps until each row is at round-off; a row that is there is not touched again. Marks in `open`: 1 a row of this solve,
+ * 2 one whose sweeps do not contract. */
+static int sweeps(ode_real *r, int n, const int y[], const int g[], ode_map *map, const void *ctx)
+{
+    int left = 0, diverged = 0;
+    for (int b = 0; b < r->rows; b++) {
+        r->open[b] = r->live[b];
+        r->last[b] = INFINITY;
+        left += r->live[b];
+    }
+    for (int k = 0; k < 50 && left; k++) {
+        map(&r->base, ctx);
+        left = 0;
+        for (int b = 0; b < r->rows; b++) {
+            if (!r->live[b])
+                continue;
+            double d = change(r, b, n, y, g), last = r->last[b];
+            accept(r, b, n, y, g);
+            r->counts.iterations++;
+            r->last[b] = d;
+            /* Round-off: the change no longer shrinks, and is small. Hairer, McLachlan, Razakarivony (2008), BIT 48. */
+            if (d <= r->solve_tol || d == 0 || (d >= last && d < 1e-14))
+                r->live[b] = 0;
+            else if (!isfinite(d) || (k > 4 && d > 0.7 * last && d > 1e-12))
+                r->live[b] = 0, r->open[b] = 2, diverged = 1;
+            else
+                left++;
+        }
+    }
+    for (int b = 0; b < r->rows; b++) /* 50 sweeps were not enough */
+        if (r->live[b])
+            r->live[b] = 0, r->open[b] = 2, diverged = 1;
+    return diverged;
 }
 
 void ode_real_solve(ode_space *s, int n, const int y[], const int g[], ode_map *map, const void *ctx)
@@ -147,38 +208,22 @@ void ode_real_solve(ode_space *s, int n, const int y[], const int g[], ode_map *
     ode_real *r = (ode_real *)s;
     if (r->failed)
         return;
-    if (r->schedule > 0) { /* as many sweeps as asked, whatever they reach */
-        double d = 0;
-        for (int k = 0; k < r->schedule && !r->failed; k++) {
-            map(s, ctx);
-            d = change(r, n, y, g);
-            accept(r, n, y, g);
-            r->counts.iterations++;
-        }
-        r->counts.unconverged += !(d <= (r->solve_tol > 0 ? r->solve_tol : 1e-14));
+    if (r->schedule > 0) {
+        scheduled(r, n, y, g, map, ctx);
         return;
     }
-    double last = INFINITY;
-    for (int k = 0; k < 50; k++) {
-        map(s, ctx);
-        if (r->failed)
-            return;
-        double d = change(r, n, y, g);
-        accept(r, n, y, g);
-        r->counts.iterations++;
-        if (d <= r->solve_tol || d == 0)
-            return;
-        /* Round-off: the change no longer shrinks, and is small. Hairer, McLachlan, Razakarivony (2008), BIT 48. */
-        if (d >= last && d < 1e-14)
-            return;
-        if (!isfinite(d) || (k > 4 && d > 0.7 * last && d > 1e-12))
-            break;
-        last = d;
-    }
-    /* Sweeps diverge: their last point may be far away, so Newton starts again at the solution's last value. */
-    for (int k = 0; k < n; k++)
-        if (y[k])
-            memcpy(unknown(r, y, k), ode_slot(r, 0), sizeof(double) * (size_t)s->size);
-    if (!newton(r, n, y, g, map, ctx))
-        r->counts.unconverged++;
+    if (sweeps(r, n, y, g, map, ctx))
+        for (int b = 0; b < r->rows; b++)
+            if (r->open[b] == 2 && !r->failed) {
+                /* Sweeps diverge: their last point may be far away, so Newton starts again at the solution's last value. */
+                r->live[b] = 1;
+                for (int k = 0; k < n; k++)
+                    if (y[k])
+                        memcpy(unknown(r, b, y, k), ode_row(r, 0, b), sizeof(double) * (size_t)s->size);
+                if (!newton(r, b, n, y, g, map, ctx))
+                    r->counts.unconverged++;
+                r->live[b] = 0;
+            }
+    for (int b = 0; b < r->rows; b++)
+        r->live[b] = r->open[b] && !r->fault[b].status;
 }

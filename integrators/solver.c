@@ -1,6 +1,7 @@
 /* solver.c - a method on a field: start, step, run, observe.
  * Invariant: after an error the state is the last good one, and everything written before it stays valid. */
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,18 +32,36 @@ int ode_fail(ode_solver *s, int status, const char *format, ...)
         snprintf(s->message + k, sizeof s->message - k, s->field.size > 6 ? " ...)" : ")");
     return status;
 }
+/* A single row's failure becomes the solver's; the row itself may go on. */
+void ode_forgive(ode_real *r)
+{
+    r->failed = 0;
+    if (r->rows == 1)
+        r->fault[0] = (ode_fault){0}, r->live[0] = 1;
+}
+/* Rows that failed stand still; the solver goes on as long as one row does. */
+static int survivors(ode_solver *s)
+{
+    const ode_real *r = &s->space;
+    for (int b = 0; b < r->rows; b++)
+        if (!r->fault[b].status)
+            return ODE_OK;
+    return ode_fail(s, r->fault[0].status, "%s: all %d rows failed, the first: %s at t = %.17g",
+                    s->method->name, r->rows, r->fault[0].what, r->fault[0].t);
+}
 int ode_check(ode_solver *s)
 {
     ode_real *r = &s->space;
     if (!r->failed)
-        return s->status;
+        return r->rows > 1 ? survivors(s) : s->status;
     int status = r->failed;
-    r->failed = 0;
+    ode_forgive(r);
     r->base.fresh = 1;
     return ode_fail(s, status, "%s: %s at t = %.17g", s->method->name, r->failed_what, r->failed_t);
 }
 
-ode_solver *ode_new(const ode_method *m, const ode_field *f)
+ode_solver *ode_new(const ode_method *m, const ode_field *f) { return ode_new_batch(m, f, 1); }
+ode_solver *ode_new_batch(const ode_method *m, const ode_field *f, int rows)
 {
     ode_solver *s = calloc(1, sizeof *s);
     if (!s)
@@ -56,14 +75,23 @@ ode_solver *ode_new(const ode_method *m, const ode_field *f)
     const char *why = ode_method_refuses(m, f);
     if (why)
         return ode_fail(s, m->driver ? ODE_EFIELD : ODE_EMETHOD, "ode_new: %s: %s", m->name, why), s;
+    if (rows < 1 ||
+        (size_t)rows > SIZE_MAX / 64 / (size_t)f->size / (size_t)(ODE_SAVED + m->stages + m->extras))
+        return ode_fail(s, ODE_EINPUT, "ode_new_batch: %d rows of %d, needed at least 1 and less than memory",
+                        rows, f->size),
+               s;
     if (!(s->plan = ode_plan_new(m, &why)))
         return ode_fail(s, ODE_EMETHOD, "ode_new: %s: %s", m->name, why), s;
-    if (ode_real_new(&s->space, s->plan, &s->field) ||
-        !(s->saved = calloc(ODE_SAVED * (size_t)f->size, sizeof(double)))) {
+    size_t n = (size_t)f->size * (size_t)rows;
+    if (ode_real_new(&s->space, s->plan, &s->field, rows) ||
+        !(s->saved = calloc(ODE_SAVED * n + 2 * (size_t)rows, sizeof(double))) ||
+        !(s->lane = calloc((size_t)rows, sizeof *s->lane))) {
         ode_fail(s, ODE_EMEMORY, "ode_new: out of memory");
         return s;
     }
-    s->last_y = s->saved + (size_t)f->size;
+    s->last_y = s->saved + n;
+    s->last_t = s->saved + ODE_SAVED * n;
+    s->dense_h = s->last_t + rows;
     return s;
 }
 void ode_free(ode_solver *s)
@@ -73,17 +101,18 @@ void ode_free(ode_solver *s)
     ode_plan_free(s->plan);
     ode_real_free(&s->space);
     free(s->saved);
+    free(s->lane);
     free(s);
 }
 int ode_status(const ode_solver *s) { return s->status; }
 const char *ode_message(const ode_solver *s) { return s->message; }
 void ode_clear(ode_solver *s)
 {
-    if (s == &no_memory || !s->saved)
+    if (s == &no_memory || !s->lane)
         return; /* a solver that was never built has nothing to go on with */
     s->status = 0;
     s->message[0] = 0;
-    s->space.failed = 0;
+    ode_forgive(&s->space);
 }
 double ode_t(const ode_solver *s) { return s->space.t; }
 const double *ode_y(const ode_solver *s) { return s->space.x; }
@@ -93,21 +122,22 @@ int ode_start(ode_solver *s, double t, const double y[])
 {
     if (s->status)
         return s->status;
-    int n = s->field.size;
+    ode_real *r = &s->space;
+    int n = s->field.size * r->rows;
     if (!y || !isfinite(t))
         return ode_fail(s, ODE_EINPUT, "ode_start: %s", y ? "t is not finite" : "y is NULL");
     for (int i = 0; i < n; i++)
         if (!isfinite(y[i]))
             return ode_fail(s, ODE_EINPUT, "ode_start: y[%d] = %g is not finite", i, y[i]);
-    ode_real *r = &s->space;
     memcpy(r->x, y, sizeof *y * (size_t)n);
     memset(r->carry, 0, sizeof *y * (size_t)n);
     memset(&r->counts, 0, sizeof r->counts);
+    memset(r->fault, 0, sizeof *r->fault * (size_t)r->rows);
+    memset(r->live, 1, (size_t)r->rows);
     r->t = t;
     r->t_carry = r->h = 0;
     r->base.fresh = 1;
     s->dense_ready = 0;
-    s->last_h = 0;
     s->started = 1;
     return ODE_OK;
 }
@@ -135,32 +165,66 @@ int ode_step(ode_solver *s, double h)
         return ode_fail(s, ODE_EINPUT,
                         "ode_step: %s needs ode_coupling(solver, omega); there is no safe default",
                         s->method->name);
-    size_t bytes = sizeof(double) * (size_t)s->field.size;
-    double t = r->t, t_carry = r->t_carry, bad = 0;
+    size_t n = (size_t)s->field.size, bytes = sizeof(double) * n * (size_t)r->rows;
+    double t = r->t, t_carry = r->t_carry;
     memcpy(s->saved, r->x, bytes);
     s->dense_ready = 0;
     ode_real_step(r, s->plan, h);
-    for (int i = 0; i < s->field.size; i++)
-        bad += r->x[i] * 0.0;
-    if (bad != 0 && !r->failed)
-        r->failed = ODE_EVALUE, r->failed_t = t, r->failed_what = "the state became NaN or infinite";
+    for (int b = 0; b < r->rows; b++) {
+        double *y = ode_row(r, 0, b), bad = 0;
+        for (size_t i = 0; i < n; i++)
+            bad += y[i] * 0.0;
+        if (bad != 0)
+            ode_real_fault(r, b, ODE_EVALUE, t, "the state became NaN or infinite");
+        if (r->fault[b].status) { /* back to its last good state */
+            memcpy(y, s->saved + (size_t)b * n, n * sizeof *y);
+            memset(r->carry + (size_t)b * n, 0, n * sizeof *y);
+        } else
+            r->counts.steps++;
+    }
     if (r->failed) {
         memcpy(r->x, s->saved, bytes);
         memset(r->carry, 0, bytes);
         r->t = t;
         r->t_carry = t_carry;
-        return ode_check(s);
     }
-    r->counts.steps++;
-    return ODE_OK;
+    return ode_check(s);
 }
 
-int ode_observe(ode_solver *s, ode_options *o, double t, const double *y)
+/* One observation: t, then the states, to the array or the file; then the observer. Nonzero: stop. */
+static int observe(ode_solver *s, ode_options *o, double t, const double *y)
 {
+    size_t n = (size_t)s->field.size * (size_t)s->space.rows;
+    if (o->records) {
+        if (o->recorded == o->record_max)
+            return ode_fail(s, ODE_ELIMIT, "records: there is room for %lld", (long long)o->record_max);
+        double *to = o->records + (size_t)o->recorded++ * (n + 1);
+        to[0] = t;
+        memcpy(to + 1, y, n * sizeof *y);
+    }
+    if (o->file && (fwrite(&t, sizeof t, 1, o->file) != 1 || fwrite(y, sizeof *y, n, o->file) != n))
+        return ode_fail(s, ODE_EUSER, "the file of the observations: %s", strerror(errno));
     int stop = o->observer ? o->observer(o->user, t, y) : 0;
     if (stop < 0)
         ode_fail(s, ODE_EUSER, "the observer asked to stop: %d", stop);
     return stop;
+}
+int ode_observe(ode_solver *s, ode_options *o, double t, const double *y)
+{
+    if (s->space.rows == 1)
+        return observe(s, o, t, y);
+    size_t n = (size_t)s->field.size * (size_t)s->space.rows;
+    double *seen = s->saved + 5 * n;
+    memcpy(seen, y, n * sizeof *y);
+    ode_blank(s, seen);
+    return observe(s, o, t, seen);
+}
+/* Rows that have failed have no state: NaN in what is written. */
+void ode_blank(const ode_solver *s, double *y)
+{
+    for (int b = 0; b < s->space.rows; b++)
+        for (int i = 0; s->space.fault[b].status && i < s->field.size; i++)
+            y[b * s->field.size + i] = NAN;
 }
 static void apply(ode_solver *s, const ode_options *o)
 {
@@ -186,7 +250,7 @@ int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt)
     if (n < 0)
         return ode_fail(s, ODE_EINPUT, "ode_run: %lld steps", (long long)n);
     apply(s, o);
-    o->written = 0;
+    o->written = o->recorded = 0;
     int64_t bad = s->space.counts.unconverged;
     if (o->every > 0 && ode_observe(s, o, s->space.t, s->space.x))
         return s->status;
@@ -203,17 +267,18 @@ int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt)
  * step of the same method from the grid point - taken aside, so that asking for output never changes the solution. */
 int ode_partial(ode_solver *s, double h, double *y)
 {
-    size_t bytes = sizeof(double) * (size_t)s->field.size;
     ode_real *r = &s->space;
-    double *keep = s->saved + 2 * (size_t)s->field.size, t = r->t, t_carry = r->t_carry;
+    size_t n = (size_t)s->field.size * (size_t)r->rows, bytes = sizeof(double) * n;
+    double *keep = s->saved + 2 * n, t = r->t, t_carry = r->t_carry;
+    int64_t steps = r->counts.steps;
     memcpy(keep, r->x, bytes);
-    memcpy(keep + s->field.size, r->carry, bytes);
+    memcpy(keep + n, r->carry, bytes);
     r->base.fresh = 1;
     int status = ode_step(s, h);
     if (!status)
-        memcpy(y, r->x, bytes), r->counts.steps--;
+        memcpy(y, r->x, bytes), r->counts.steps = steps;
     memcpy(r->x, keep, bytes);
-    memcpy(r->carry, keep + s->field.size, bytes);
+    memcpy(r->carry, keep + n, bytes);
     r->t = t;
     r->t_carry = t_carry;
     r->base.fresh = 1;
@@ -223,7 +288,7 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
 {
     double t0 = s->space.t, h = copysign(o->h, t_end - t0), span = t_end - t0, eps = 1e-12 * fabs(h);
     int64_t k = 0, bad = s->space.counts.unconverged;
-    size_t n = (size_t)s->field.size;
+    size_t n = (size_t)s->field.size * (size_t)s->space.rows;
     if (!(fabs(o->h) > 0) || !isfinite(o->h))
         return ode_fail(s, ODE_EINPUT, "ode_integrate: h = %g, needed a step", o->h);
     if (t0 + h == t0)
@@ -243,6 +308,7 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
                             : (memcpy(row, s->space.x, n * sizeof *row), 0))
                 return s->status;
             double t = o->times[o->written++];
+            ode_blank(s, row);
             if (ode_observe(s, o, t, row))
                 return s->status;
         }
@@ -287,17 +353,17 @@ int ode_integrate(ode_solver *s, double t_end, ode_options *opt)
                             "ode_integrate: times[%d] = %g is out of order or outside [%g, %g]", k,
                             o->times[k], s->space.t, t_end);
     apply(s, o);
-    o->written = 0;
+    o->written = o->recorded = 0;
     int adaptive = o->rtol != 0 || o->atol != 0 || o->rtols || o->atols;
     if (adaptive && !(s->method->flags & ODE_ADAPTIVE))
         return ode_fail(s, ODE_EINPUT,
                         "ode_integrate: %s has no error estimate; give h, or use dopri5, tsit5 or dop853",
                         s->method->name);
+    size_t n = (size_t)s->field.size * (size_t)s->space.rows;
     if (t_end == s->space.t) {
         for (; o->written < o->time_count; o->written++)
             if (o->out)
-                memcpy(o->out + (size_t)(o->written * s->field.size), s->space.x,
-                       sizeof(double) * (size_t)s->field.size);
+                memcpy(o->out + (size_t)o->written * n, s->space.x, n * sizeof *o->out);
         return ODE_OK;
     }
     if (o->event_count && !adaptive)
@@ -308,14 +374,47 @@ int ode_integrate(ode_solver *s, double t_end, ode_options *opt)
         return ode_fail(s, ODE_EINPUT, "ode_integrate: tolerance 0 and step 0; give rtol and atol, or h");
     return adaptive ? ode_adaptive(s, t_end, o) : fixed(s, t_end, o);
 }
+int ode_only_one(ode_solver *s, const char *who)
+{
+    if (s->space.rows > 1)
+        return ode_fail(s, ODE_EINPUT, "%s: %d rows, needed a solver of one", who, s->space.rows);
+    return s->status;
+}
+int ode_energies(ode_solver *s, double H[])
+{
+    ode_real *r = &s->space;
+    if (s->status)
+        return s->status;
+    if (!s->field.energy || !s->started)
+        return ode_fail(s, ODE_EFIELD, "ode_energies: %s",
+                        s->started ? "the field has no energy" : "call ode_start first");
+    for (int b = 0; b < r->rows; b++) {
+        double y = NAN;
+        int bad = r->fault[b].status ? 1
+                  : r->rows > 1 && s->field.rows
+                      ? s->field.rows(s->field.user, ODE_OF_ENERGY, 1, &b, &r->t, ode_row(r, 0, b), &y)
+                      : s->field.energy(s->field.user, r->t, ode_row(r, 0, b), &y);
+        H[b] = bad ? NAN : y;
+    }
+    return ODE_OK;
+}
 double ode_energy(ode_solver *s)
 {
     double H = NAN;
     if (s->status)
         return NAN;
-    if (!s->field.energy)
-        return ode_fail(s, ODE_EFIELD, "ode_energy: the field has no energy"), NAN;
-    if (s->field.energy(s->field.user, s->space.t, s->space.x, &H))
+    if (ode_only_one(s, "ode_energy"))
         return NAN;
-    return H;
+    return ode_energies(s, &H) ? NAN : H;
+}
+int ode_row_status(const ode_solver *s, int row, double *t, const char **what)
+{
+    if (s == &no_memory || !s->lane || row < 0 || row >= s->space.rows)
+        return ODE_EINPUT;
+    const ode_fault *f = &s->space.fault[row];
+    if (t)
+        *t = f->status ? f->t : s->space.t;
+    if (what)
+        *what = f->status ? f->what : "";
+    return f->status;
 }

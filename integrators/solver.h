@@ -6,7 +6,17 @@
 #define ODE_SOLVER_H
 #include "space.h"
 enum { ODE_SAVED = 7 };
+/* Step control of one row of an adaptive run. */
+struct ode_lane {
+    double h, take, left, last, t, tc;
+    int64_t tries;
+    int active, accepted, rejected, written;
+};
 ODE_HIDDEN int ode_observe(ode_solver *s, ode_options *o, double t, const double *y); /* nonzero: stop */
 ODE_HIDDEN int ode_partial(ode_solver *s, double h,
-                           double *y); /* a step aside: the solver stays where it is */
+                           double *y);                     /* a step aside: the solver stays where it is */
+ODE_HIDDEN void ode_blank(const ode_solver *s, double *y); /* NaN where a row has failed */
+ODE_HIDDEN void ode_forgive(ode_real *r);
+/* A solver of several rows: an error that says that `who` is for one. */
+ODE_HIDDEN int ode_only_one(ode_solver *s, const char *who);
 #endif

@@ -1,11 +1,15 @@
-/* space.c - the abstract space of ode_driver.h on arrays of doubles.
- * Invariant: slot 0 is summed with compensation (when asked), everything else plainly. */
+/* space.c - the abstract space of ode_driver.h on arrays of doubles, one state or a batch of them.
+ * Invariant: slot 0 is summed with compensation (when asked), everything else plainly; only live rows are touched. */
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "space.h"
+
+#define EACH_LIVE_ROW(r, b)                                                                                  \
+    for (int b = 0; b < (r)->rows; b++)                                                                      \
+        if ((r)->live[b])
 
 typedef struct {
     int from, to;
@@ -16,27 +20,43 @@ static rows rows_of(const ode_real *r, int part)
     return part == ODE_Q ? (rows){0, m} : part == ODE_P ? (rows){m, n} : (rows){0, n};
 }
 static int at(const ode_real *r, int k) { return k ? k + r->base.slot0 : 0; }
+static double *row(const ode_real *r, int k, int b) { return ode_row(r, at(r, k), b); }
+static double *carry(const ode_real *r, int b) { return r->carry + (size_t)b * (size_t)r->base.size; }
+static double *number(const ode_real *r, int k) { return r->reg + (size_t)k * (size_t)r->rows; }
+
+void ode_real_fault(ode_real *r, int b, int status, double t, const char *what)
+{
+    if (r->fault[b].status)
+        return;
+    r->fault[b] = (ode_fault){status, what, t};
+    r->live[b] = 0;
+    if (r->rows == 1 && !r->failed)
+        r->failed = status, r->failed_t = t, r->failed_what = what;
+}
 
 static void set(ode_space *s, int part, int dst, int src)
 {
     ode_real *r = (ode_real *)s;
     rows w = rows_of(r, part);
-    double *d = ode_slot(r, at(r, dst));
-    const double *x = src < 0 ? NULL : ode_slot(r, at(r, src));
-    for (int i = w.from; i < w.to; i++)
-        d[i] = x ? x[i] : 0;
-    if (dst == 0)
+    EACH_LIVE_ROW(r, b)
+    {
+        double *d = row(r, dst, b);
+        const double *x = src < 0 ? NULL : row(r, src, b);
         for (int i = w.from; i < w.to; i++)
-            r->carry[i] = 0;
+            d[i] = x ? x[i] : 0;
+        if (dst == 0)
+            for (int i = w.from; i < w.to; i++)
+                carry(r, b)[i] = 0;
+    }
 }
 
 /* dst += (hi + lo) x. Into slot 0 the rounding errors are carried along: long runs then err like one rounding. */
-static void axpy(ode_real *r, int part, int dst, double hi, double lo, const double *x)
+static void axpy(ode_real *r, int b, int part, int dst, double hi, double lo, const double *x)
 {
     rows w = rows_of(r, part);
-    double *restrict d = ode_slot(r, at(r, dst));
+    double *restrict d = row(r, dst, b);
     if (dst == 0 && r->compensate) {
-        double *restrict e = r->carry;
+        double *restrict e = carry(r, b);
         for (int i = w.from; i < w.to; i++) {
             double p = hi * x[i], low = fma(hi, x[i], -p) + lo * x[i] + e[i];
             double y = d[i], u = y + p, v = u - y, err = (y - (u - v)) + (p - v);
@@ -55,24 +75,27 @@ static void axpy(ode_real *r, int part, int dst, double hi, double lo, const dou
 static void add(ode_space *s, int part, int dst, ode_num c, int src)
 {
     ode_real *r = (ode_real *)s;
-    axpy(r, part, dst, c.hi, c.lo, ode_slot(r, at(r, src)));
+    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, c.hi, c.lo, row(r, src, b));
 }
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     ode_real *r = (ode_real *)s;
     double g = c.hi * s->hs.hi, gl = fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi);
-    double hi = g * r->h, lo = fma(g, r->h, -hi) + gl * r->h;
-    axpy(r, part, dst, hi, lo, ode_slot(r, at(r, src)));
+    EACH_LIVE_ROW(r, b)
+    {
+        double h = r->row_h[b], hi = g * h, lo = fma(g, h, -hi) + gl * h;
+        axpy(r, b, part, dst, hi, lo, row(r, src, b));
+    }
 }
 
-void ode_real_field(ode_real *r, int part, double t, const double *y, double *out)
+/* One row by the callbacks for one state. */
+static int field_of_row(ode_real *r, int part, int b, double t, const double *y, double *out)
 {
     const ode_field *f = r->field;
     int n = r->base.size, m = r->base.half, bad = 0;
-    r->counts.fields++;
     if (part == ODE_ALL && f->rhs)
-        bad = f->rhs(f->user, t, y, out);
-    else if (f->dHdp && f->dHdq) {
+        return f->rhs(f->user, t, y, out);
+    if (f->dHdp && f->dHdq) {
         if (part & ODE_Q)
             bad = f->dHdp(f->user, t, y, out);
         if (part & ODE_P) {
@@ -80,109 +103,192 @@ void ode_real_field(ode_real *r, int part, double t, const double *y, double *ou
             for (int i = m; i < n; i++)
                 out[i] = -out[i];
         }
-    } else { /* a half wanted, the whole given: through the last slot, kept free for this */
-        double *all = ode_slot(r, r->slots - 1);
-        rows w = rows_of(r, part);
-        bad = f->rhs(f->user, t, y, all);
-        memcpy(out + w.from, all + w.from, sizeof(double) * (size_t)(w.to - w.from));
-    }
+        return bad;
+    } /* a half wanted, the whole given: through the last slot, kept free for this */
+    double *all = ode_row(r, r->slots - 1, b);
     rows w = rows_of(r, part);
-    double sum = 0;
-    for (int i = w.from; i < w.to; i++)
-        sum += out[i] * 0.0; /* NaN exactly if one is not finite */
-    if ((bad || sum != 0) && !r->failed) {
-        r->failed = ODE_EVALUE;
-        r->failed_t = t;
-        r->failed_what = bad ? "the field's callback reported failure" : "the field is NaN or infinite";
+    bad = f->rhs(f->user, t, y, all);
+    memcpy(out + w.from, all + w.from, sizeof(double) * (size_t)(w.to - w.from));
+    return bad;
+}
+
+/* One quantity of the rows index[0..count-1] by the callback for many, `width` values a row, into r->pack's second half;
+ * a row whose value cannot be had is faulted. */
+static void ask(ode_real *r, int what, int count, int width, const double t[], const double *y)
+{
+    const ode_field *f = r->field;
+    size_t n = (size_t)r->base.size;
+    double *given = r->pack + (size_t)r->rows * n;
+    const double *from = y;
+    if (count < r->rows) {
+        for (int k = 0; k < count; k++)
+            memcpy(r->pack + (size_t)k * n, y + (size_t)r->index[k] * n, n * sizeof *y);
+        from = r->pack;
+    }
+    for (int k = 0; k < count; k++)
+        r->pack_t[k] = t[r->index[k]];
+    if (!f->rows(f->user, what, count, r->index, r->pack_t, from, given))
+        return;
+    for (int k = 0; k < count; k++) /* one by one, to find which */
+        if (f->rows(f->user, what, 1, r->index + k, r->pack_t + k, from + (size_t)k * n,
+                    given + (size_t)k * (size_t)width))
+            ode_real_fault(r, r->index[k], ODE_EVALUE, r->pack_t[k], "the field's callback reported failure");
+}
+static int live_rows(ode_real *r)
+{
+    int count = 0;
+    EACH_LIVE_ROW(r, b) r->index[count++] = b;
+    return count;
+}
+static void field_of_rows(ode_real *r, int part, const double t[], const double *y, double *out)
+{
+    int n = r->base.size, m = r->base.half, count = live_rows(r);
+    const double *given = r->pack + (size_t)r->rows * (size_t)n;
+    int halves = r->field->dHdp && r->field->dHdq && part != ODE_ALL;
+    if (!count)
+        return;
+    int what = !halves ? ODE_OF_RHS : part == ODE_Q ? ODE_OF_DHDP : ODE_OF_DHDQ, width = halves ? m : n;
+    rows w = rows_of(r, part);
+    ask(r, what, count, width, t, y);
+    for (int k = 0; k < count; k++) {
+        const double *g = given + (size_t)k * (size_t)width;
+        double *d = out + (size_t)r->index[k] * (size_t)n;
+        for (int i = w.from; i < w.to; i++)
+            d[i] = halves ? (part == ODE_P ? -g[i - m] : g[i]) : g[i];
     }
 }
-static double time_at(const ode_real *r, ode_num c)
+
+void ode_real_field(ode_real *r, int part, const double t[], const double *y, double *out)
 {
-    return r->t + (r->base.tc.hi + c.hi * r->base.hs.hi) * r->h;
+    size_t n = (size_t)r->base.size;
+    rows w = rows_of(r, part);
+    if (r->rows > 1 && r->field->rows)
+        field_of_rows(r, part, t, y, out);
+    else
+        EACH_LIVE_ROW(r, b)
+    if (field_of_row(r, part, b, t[b], y + (size_t)b * n, out + (size_t)b * n))
+        ode_real_fault(r, b, ODE_EVALUE, t[b], "the field's callback reported failure");
+    EACH_LIVE_ROW(r, b)
+    {
+        double sum = 0, *d = out + (size_t)b * n;
+        r->counts.fields++;
+        for (int i = w.from; i < w.to; i++)
+            sum += d[i] * 0.0; /* NaN exactly if one is not finite */
+        if (sum != 0)
+            ode_real_fault(r, b, ODE_EVALUE, t[b], "the field is NaN or infinite");
+    }
+}
+static const double *times(ode_real *r, ode_num c)
+{
+    double part = r->base.tc.hi + c.hi * r->base.hs.hi;
+    for (int b = 0; b < r->rows; b++)
+        r->when[b] = r->row_t[b] + part * r->row_h[b];
+    return r->when;
 }
 
 static void eval(ode_space *s, int part, int dst, int src, ode_num c)
 {
     ode_real *r = (ode_real *)s;
-    ode_real_field(r, part, time_at(r, c), ode_slot(r, at(r, src)), ode_slot(r, at(r, dst)));
+    ode_real_field(r, part, times(r, c), ode_slot(r, at(r, src)), ode_slot(r, at(r, dst)));
 }
 static void rotate(ode_space *s, int dst, int src)
 {
     ode_real *r = (ode_real *)s;
-    double *d = ode_slot(r, at(r, dst));
-    const double *x = ode_slot(r, at(r, src));
-    for (int i = 0, m = s->half; i < m; i++)
-        d[i] = x[m + i], d[m + i] = -x[i];
+    EACH_LIVE_ROW(r, b)
+    {
+        double *d = row(r, dst, b);
+        const double *x = row(r, src, b);
+        for (int i = 0, m = s->half; i < m; i++)
+            d[i] = x[m + i], d[m + i] = -x[i];
+    }
 }
 static void pick(ode_space *s, int i, int dst, int src)
 {
     ode_real *r = (ode_real *)s;
-    ode_slot(r, at(r, dst))[i] = ode_slot(r, at(r, src))[i];
+    EACH_LIVE_ROW(r, b) row(r, dst, b)[i] = row(r, src, b)[i];
 }
-static void mix(ode_space *s, int a, int b, ode_num k)
+static void mix(ode_space *s, int a, int c, ode_num k)
 {
     ode_real *r = (ode_real *)s;
-    double angle = 2 * s->omega * k.hi * s->hs.hi * r->h, c = cos(angle), z = sin(angle);
-    double *x = ode_slot(r, at(r, a)), *y = ode_slot(r, at(r, b));
-    for (int i = 0, m = s->half; i < m;
-         i++) { /* the sine and cosine form keeps |a - b| whatever their rounding does to a + b */
-        double q = (x[i] - y[i]) / 2, p = (x[m + i] - y[m + i]) / 2, Q = (x[i] + y[i]) / 2,
-               P = (x[m + i] + y[m + i]) / 2;
-        double u = c * q + z * p, v = c * p - z * q;
-        x[i] = Q + u, y[i] = Q - u, x[m + i] = P + v, y[m + i] = P - v;
+    EACH_LIVE_ROW(r, b)
+    {
+        double angle = 2 * s->omega * k.hi * s->hs.hi * r->row_h[b], co = cos(angle), z = sin(angle);
+        double *x = row(r, a, b), *y = row(r, c, b);
+        for (int i = 0, m = s->half; i < m;
+             i++) { /* the sine and cosine form keeps |a - b| whatever their rounding does to a + b */
+            double q = (x[i] - y[i]) / 2, p = (x[m + i] - y[m + i]) / 2, Q = (x[i] + y[i]) / 2,
+                   P = (x[m + i] + y[m + i]) / 2;
+            double u = co * q + z * p, v = co * p - z * q;
+            x[i] = Q + u, y[i] = Q - u, x[m + i] = P + v, y[m + i] = P - v;
+        }
     }
 }
 static void put(ode_space *s, int dst, int i, int k)
 {
     ode_real *r = (ode_real *)s;
-    ode_slot(r, at(r, dst))[i] = r->reg[k];
+    EACH_LIVE_ROW(r, b) row(r, dst, b)[i] = number(r, k)[b];
 }
 static void dot(ode_space *s, int k, int x, int y)
 {
     ode_real *r = (ode_real *)s;
-    const double *a = ode_slot(r, at(r, x)), *b = ode_slot(r, at(r, y));
-    double sum = 0;
-    for (int i = 0; i < s->size; i++)
-        sum = fma(a[i], b[i], sum);
-    r->reg[k] = sum;
+    EACH_LIVE_ROW(r, b)
+    {
+        const double *a = row(r, x, b), *c = row(r, y, b);
+        double sum = 0;
+        for (int i = 0; i < s->size; i++)
+            sum = fma(a[i], c[i], sum);
+        number(r, k)[b] = sum;
+    }
 }
 static void entry(ode_space *s, int k, int x, int i)
 {
     ode_real *r = (ode_real *)s;
-    r->reg[k] = ode_slot(r, at(r, x))[i];
+    EACH_LIVE_ROW(r, b) number(r, k)[b] = row(r, x, b)[i];
 }
 static void energy(ode_space *s, int k, int x, ode_num c)
 {
     ode_real *r = (ode_real *)s;
-    double H = 0, t = time_at(r, c);
-    int bad = r->field->energy(r->field->user, t, ode_slot(r, at(r, x)), &H);
-    if ((bad || !isfinite(H)) && !r->failed) {
-        r->failed = ODE_EVALUE;
-        r->failed_t = t;
-        r->failed_what = "the energy is NaN or infinite";
+    const ode_field *f = r->field;
+    const double *t = times(r, c), *given = r->pack + (size_t)r->rows * (size_t)s->size;
+    int many = r->rows > 1 && f->rows, count = many ? live_rows(r) : 0;
+    if (count)
+        ask(r, ODE_OF_ENERGY, count, 1, t, ode_slot(r, at(r, x)));
+    int j = 0;
+    EACH_LIVE_ROW(r, b)
+    {
+        while (many && r->index[j] != b) /* rows that ask() has faulted */
+            j++;
+        double H = many ? given[j] : 0;
+        int bad = many ? 0 : f->energy(f->user, t[b], row(r, x, b), &H);
+        if (bad || !isfinite(H))
+            ode_real_fault(r, b, ODE_EVALUE, t[b], "the energy is NaN or infinite");
+        number(r, k)[b] = H;
     }
-    r->reg[k] = H;
 }
 static void plus(ode_space *s, int k, double c, int a)
 {
     ode_real *r = (ode_real *)s;
-    r->reg[k] = fma(c, r->reg[a], r->reg[k]);
+    EACH_LIVE_ROW(r, b) number(r, k)[b] = fma(c, number(r, a)[b], number(r, k)[b]);
 }
-static void quotient(ode_space *s, int k, int a, int b, double small, int alt)
+static void quotient(ode_space *s, int k, int a, int c, double small, int alt)
 {
     ode_real *r = (ode_real *)s;
-    r->reg[k] = fabs(r->reg[b]) > small ? r->reg[a] / r->reg[b] : alt < 0 ? 0 : r->reg[alt];
+    EACH_LIVE_ROW(r, b)
+    {
+        double den = number(r, c)[b];
+        number(r, k)[b] = fabs(den) > small ? number(r, a)[b] / den : alt < 0 ? 0 : number(r, alt)[b];
+    }
 }
 static void addr(ode_space *s, int part, int dst, int k, int src)
 {
     ode_real *r = (ode_real *)s;
-    axpy(r, part, dst, r->reg[k], 0, ode_slot(r, at(r, src)));
+    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, number(r, k)[b], 0, row(r, src, b));
 }
 
 static const ode_ops real_ops = {set,   add,    addh, eval,     rotate, pick, mix,           dot,
                                  entry, energy, plus, quotient, put,    addr, ode_real_solve};
 
-int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f)
+int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int count)
 {
     const ode_driver *d = plan->row->driver;
     memset(r, 0, sizeof *r);
@@ -192,32 +298,52 @@ int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f)
     r->base.fresh = 1;
     r->base.hs = (ode_num){1, 0};
     r->field = f;
+    r->rows = count;
     r->compensate = 1;
     r->slots = d->slots(plan) + 2; /* the solution, the driver's own, one for halves of a whole field */
     r->registers = d->registers ? d->registers(plan) : 0;
-    size_t n = (size_t)f->size;
-    r->x = calloc((size_t)(r->slots + 1) * n + (size_t)r->registers, sizeof(double));
-    if (!r->x)
+    size_t b = (size_t)count, n = (size_t)f->size * b;
+    r->x = calloc((size_t)(r->slots + 3) * n + ((size_t)r->registers + 6) * b, sizeof(double));
+    r->fault = calloc(b, sizeof *r->fault + sizeof *r->index + 2);
+    if (!r->x || !r->fault)
         return ODE_EMEMORY;
     r->carry = r->x + (size_t)r->slots * n;
-    r->reg = r->carry + n;
+    r->pack = r->carry + n;
+    r->reg = r->pack + 2 * n;
+    r->row_t = r->reg + (size_t)r->registers * b;
+    r->row_h = r->row_t + b;
+    r->row_tc = r->row_h + b;
+    r->when = r->row_tc + b;
+    r->last = r->when + b;
+    r->pack_t = r->last + b;
+    r->index = (int *)(r->fault + b);
+    r->live = (unsigned char *)(r->index + b);
+    r->open = r->live + b;
+    memset(r->live, 1, b);
     return ODE_OK;
 }
 void ode_real_free(ode_real *r)
 {
     free(r->x);
+    free(r->fault);
     free(r->work);
     free(r->pivot);
 }
 
-void ode_real_step(ode_real *r, const ode_plan *plan, double h)
+void ode_real_advance(ode_real *r, const ode_plan *plan)
 {
-    r->base.ratio = r->h != 0 ? h / r->h : 0;
-    r->h = h;
     r->base.hs = (ode_num){1, 0};
     r->base.tc = (ode_num){0, 0};
     plan->row->driver->step(&r->base, plan);
     r->base.fresh = 0;
+}
+void ode_real_step(ode_real *r, const ode_plan *plan, double h)
+{
+    r->base.ratio = r->h != 0 ? h / r->h : 0;
+    r->h = h;
+    for (int b = 0; b < r->rows; b++)
+        r->row_h[b] = h, r->row_t[b] = r->t;
+    ode_real_advance(r, plan);
     double p = h + r->t_carry, t = r->t + p; /* time is summed as the state is */
     r->t_carry = p - (t - r->t);
     r->t = t;

@@ -1,5 +1,6 @@
 /* space.h - private: the space of double states, and the solver around it.
- * Invariant: every slot holds `size` finite doubles, or `failed` is set and says where the first failure was. */
+ * Invariant: every slot holds `rows` states of `size` finite doubles, one after the other, or the row's fault says where
+ * its first failure was. Operations touch live rows only, so a row's bits do not depend on its neighbours. */
 /* SPDX-License-Identifier: MIT */
 #ifndef ODE_SPACE_H
 #define ODE_SPACE_H
@@ -8,20 +9,35 @@
 
 #define ODE_HIDDEN __attribute__((visibility("hidden")))
 
+/* The first failure of a row. */
+typedef struct {
+    int status; /* 0, or an ODE_E... */
+    const char *what;
+    double t;
+} ode_fault;
+
 typedef struct {
     ode_space base; /* first: a driver gets &base */
     const ode_field *field;
-    double *x;     /* slots, size apart */
+    int rows;      /* states stepped side by side */
+    double *x;     /* slots, rows * size apart */
     double *carry; /* compensation of slot 0 */
-    double *reg;   /* registers */
-    double *work;  /* Newton: unknowns, residues, matrix; grown on first use */
+    double *reg;   /* registers, rows apart */
+    double *row_t, *row_h, *row_tc,
+        *when;             /* of each row: start of the step, step, its carry, a stage's time */
+    double *pack, *pack_t; /* [2, rows, size]: live rows side by side, and what the field gives for them */
+    double *last;          /* of each row: the last change of a solve */
+    int *index;            /* numbers of the live rows */
+    ode_fault *fault;
+    unsigned char *live, *open; /* [rows]: touched by operations; those a solve began with */
+    double *work;               /* Newton: unknowns, residues, matrix; grown on first use */
     size_t work_size;
     int *pivot;
-    double t, t_carry, h;
+    double t, t_carry, h; /* of the whole, where steps are common */
     int slots, registers;
     int compensate, schedule;
     double solve_tol;
-    int failed; /* an ODE_E... */
+    int failed; /* an ODE_E...: one row and it failed, or no memory */
     double failed_t;
     const char *failed_what;
     ode_counts counts;
@@ -32,11 +48,11 @@ struct ode_solver {
     ode_field field;
     ode_plan *plan;
     ode_real space;
-    double *saved; /* [6, size]: the state before a step and its like */
-    double last_h;
+    double *saved; /* [ODE_SAVED, rows, size]: the states before a step and their like */
     /* last accepted adaptive step */
     double *last_y; /* its start */
-    double last_t, dense_h;
+    double *last_t, *dense_h;
+    struct ode_lane *lane; /* step control of each row */
     int dense_ready;
     int status, started;
     char message[512];
@@ -47,16 +63,28 @@ ODE_HIDDEN int ode_fail(ode_solver *s, int status, const char *format, ...)
 ODE_HIDDEN ode_plan *ode_plan_new(const ode_method *row, const char **why);
 ODE_HIDDEN void ode_plan_free(ode_plan *p);
 ODE_HIDDEN int ode_num_parse(const char *text, ode_num out[], int max);
-ODE_HIDDEN int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f);
+ODE_HIDDEN int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int rows);
 ODE_HIDDEN void ode_real_free(ode_real *r);
+/* One step h of all live rows, and their time. */
 ODE_HIDDEN void ode_real_step(ode_real *r, const ode_plan *plan, double h);
-ODE_HIDDEN void ode_real_field(ode_real *r, int part, double t, const double *y, double *out);
+/* One step row_h of each live row; times are the caller's. */
+ODE_HIDDEN void ode_real_advance(ode_real *r, const ode_plan *plan);
+/* The field of live rows at times t[row]; y and out are [rows, size]. */
+ODE_HIDDEN void ode_real_field(ode_real *r, int part, const double t[], const double *y, double *out);
 ODE_HIDDEN void ode_real_solve(ode_space *s, int n, const int y[], const int g[], ode_map *map,
                                const void *ctx);
+ODE_HIDDEN void ode_real_fault(ode_real *r, int row, int status, double t, const char *what);
 ODE_HIDDEN int ode_check(ode_solver *s); /* moves a failure of the space into the solver */
 ODE_HIDDEN int ode_adaptive(ode_solver *s, double t_end, ode_options *opt);
 ODE_HIDDEN int ode_factor(int n, double *a, int *pivot); /* LU with row exchanges; 0 when singular */
 ODE_HIDDEN void ode_back(int n, const double *a, const int *pivot, double *b);
 
-static inline double *ode_slot(const ode_real *r, int k) { return r->x + (size_t)k * (size_t)r->base.size; }
+static inline double *ode_slot(const ode_real *r, int k)
+{
+    return r->x + (size_t)k * (size_t)r->base.size * (size_t)r->rows;
+}
+static inline double *ode_row(const ode_real *r, int k, int row)
+{
+    return ode_slot(r, k) + (size_t)row * (size_t)r->base.size;
+}
 #endif

@@ -96,7 +96,7 @@ static wide run(const ode_method *m, const ode_field *f, int steps, wide y[4])
     ode_real r;
     static const wide start[] = {0.3125, -0.25, 0.375, 0.28125};
     cr_assert(p, "%s: %s", m->name, why);
-    cr_assert_eq(ode_real_new(&r, p, f), 0);
+    cr_assert_eq(ode_real_new(&r, p, f, 1), 0);
     r.base.omega = 4;
     for (int i = 0; i < 4; i++)
         r.x[i] = start[i];
