@@ -167,7 +167,7 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
     for (int k = 0; k < FIELDS && !code; k++) {
         long count = x->n * o->width[k];
         if (o->real != AD_F32 || !count) {
-            o->all[k] = (void *)sample[k];
+            o->all[k] = count ? (void *)sample[k] : NULL;
             continue;
         }
         o->all[k] = malloc(unit * (size_t)count);
@@ -201,7 +201,7 @@ static int gather(hnn_objective *o, long n, const long rows[], hnn_error *e)
     }
     o->room = n > o->room ? n : o->room;
     for (int k = 0; k < FIELDS; k++)
-        for (long i = 0; i < n; i++) {
+        for (long i = 0; i < n && o->width[k]; i++) {
             size_t bytes = unit * (size_t)o->width[k];
             memcpy((char *)o->stage[k] + (size_t)i * bytes, (char *)o->all[k] + (size_t)rows[i] * bytes,
                    bytes);
