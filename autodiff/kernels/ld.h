@@ -11,8 +11,7 @@
 #define REAL long double
 #define W 1
 #define LANES 1
-#define HAS_FMA 1
-#define VEC_FMA1 fmal
+#define HAS_FMA 0
 #define VEC_FN static inline __attribute__((always_inline, unused))
 typedef long double V;
 #define LT(a, b) ((a) < (b))
@@ -21,7 +20,7 @@ typedef long double V;
 #define EQ(a, b) ((a) == (b))
 #define NE(a, b) ((a) != (b))
 #define SEL(m, a, b) ((m) ? (a) : (b))
-#define FMA(a, b, c) fmal(a, b, c)
+#define FMA(a, b, c) ((a) * (b) + (c)) /* fmal() is emulated, and a fused rounding of 64 bits tells no more */
 #define SQRT(x) sqrtl(x)
 #define ABS(x) fabsl(x)
 #define V_SET1(x) (x)
