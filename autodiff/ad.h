@@ -377,12 +377,19 @@ typedef struct ad_callback {
 } ad_callback;
 AD_API ad_var ad_custom(ad_tape *t, const ad_callback *cb, int nin, const ad_var in[], int rows, int cols);
 
+#endif
+
 /* 9. To check and to emit ------------------------------------------------------------------------------ */
 
-/* ad_check - compares derivatives of y [1,1] up to `order` (1 ... 3) in x, at the bound values, with
- * differences of high order in long double. Returns the worst relative error (NaN on error); *text, if
- * not NULL, gets a readable report to free(). */
+/* ad_check - are the derivatives of y right? Compares gradient, Hessian v and third derivative v v (up to `order`,
+ * 1 ... 3; v a fixed direction) with differences of order 12, both in long double, at the values of ad_set.
+ *   y [1,1]   x_j inputs of any shape, a batch too
+ * Returns the worst error relative to the largest derivative of that order in that input, beyond what the differences
+ * leave in doubt: round-off (1e-17) when all is right. NaN on error. *text, if not NULL, gets a report to free(): a line for
+ * each order and input with its worst element, and what double adds in rounding. Of an input with more than 64 elements
+ * 32 are compared singly, all of them along v. The tape is left as it was. */
 AD_API double ad_check(ad_var y, int nx, const ad_var x[], int order, char **text);
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* ad_emit - the program as one standalone C99 file with the function
  *   int NAME(int batch, const REAL *const in[], REAL *const out[], REAL *work);  size_t NAME_work(int batch);
  * Text to free(), or NULL with *why (may be NULL) naming what cannot be emitted. */
