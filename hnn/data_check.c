@@ -241,6 +241,11 @@ void hnn_check_text(const hnn_data *d, const hnn_check *c, hnn_text *t)
     else
         hnn_text_add(t, "outliers: none\n");
     for (int j = 0; j < d->dof; j++) {
+        if (isnan(c->r2[j])) {
+            hnn_text_printf(t, "q%d' and %s%d: trajectories are too short to compare them\n", j + 1, p,
+                            j + 1);
+            continue;
+        }
         hnn_text_printf(t, "%s%d = %.4g q%d' explains %.2f %% of %s%d: ", p, j + 1, c->ratio[j], j + 1,
                         100 * c->r2[j], p, j + 1);
         if (!(c->r2[j] > 0.9))

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "text.h"
 
+#include <signal.h>
 #include <stdint.h>
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 }; /* exit status */
@@ -56,7 +57,8 @@ struct cli {
 extern const cli_option cli_common[];                                     /* --json --seed --out --help */
 int cli_parse(cli *c, const cli_command *command, int argc, char **argv); /* CLI_OK or CLI_USAGE, reported */
 void cli_help(const cli_command *command, hnn_text *out);
-int cli_has(const cli *c, const char *name);          /* given, or a flag that is set */
+const cli_option *cli_option_of(const cli *c, const char *name); /* the row that holds; NULL if none does */
+int cli_has(const cli *c, const char *name);                     /* given, or a flag that is set */
 const char *cli_text(const cli *c, const char *name); /* the last one given, else the default, may be NULL */
 long cli_int(const cli *c, const char *name);
 double cli_real(const cli *c, const char *name); /* NaN when there is neither a value nor a default */
@@ -81,6 +83,7 @@ int cli_save(cli *c, const char *path, const hnn_text *t); /* writes t, reports 
 void cli_progress(cli *c, const char *format, ...)
     HNN_PRINTF(2, 3);      /* one line that replaces the last, on a terminal */
 int cli_interrupted(void); /* Ctrl-C was pressed */
+const volatile sig_atomic_t *cli_interrupt_flag(void);
 void cli_catch_interrupts(void);
 double cli_clock(void); /* seconds */
 
@@ -91,6 +94,6 @@ void cli_table(hnn_text *t, int columns, int rows, const char *const cells[]);
 
 /* One row of the list of commands each: cmd_NAME.c */
 extern const cli_command cli_cmd_list, cli_cmd_data, cli_cmd_diff, cli_cmd_simulate, cli_cmd_poincare,
-    cli_cmd_lyapunov;
+    cli_cmd_lyapunov, cli_cmd_compare, cli_cmd_demo;
 
 #endif

@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
+#include "compare.h"
+#include "loss.h"
+#include "model.h"
 #include "systems.h"
 
 #include <ad.h>
@@ -236,10 +239,72 @@ static int list_operations(cli *c, const char *name)
                : cli_usage(c, "no operation is called '%.60s'; 'noether list operations' names them", name);
 }
 
+/* ---- models, losses, protocols: a name, a title and what else there is ---- */
+
+static int list_titles(cli *c, const char *what, const char *name, int count,
+                       void (*at)(int i, const char *s[4]), const char *const heading[4])
+{
+    cells t = {0};
+    int any = 0;
+    row(&t, 4, heading);
+    cli_json_array(&c->json, what);
+    for (int i = 0; i < count; i++) {
+        const char *s[4];
+        at(i, s);
+        if (name && strcmp(name, s[0]))
+            continue;
+        any = 1;
+        row(&t, 4, s);
+        cli_json_object(&c->json, NULL);
+        for (int k = 0; k < 4; k++)
+            cli_json_text(&c->json, heading[k], s[k]);
+        cli_json_close(&c->json);
+    }
+    cli_json_close(&c->json);
+    int status = show(c, &t, 4);
+    return any ? status
+               : cli_usage(c, "none of the %s is called '%.60s'; 'noether list %s' names them", what, name,
+                           what);
+}
+
+static void model_at(int i, const char *s[4])
+{
+    const hnn_model_row *m = hnn_model_at(i);
+    s[0] = m->name, s[1] = m->learns, s[2] = m->loss, s[3] = m->source;
+}
+static int list_models(cli *c, const char *name)
+{
+    return list_titles(c, "models", name, hnn_model_count(), model_at,
+                       (const char *const[]){"model", "learns", "loss", "source"});
+}
+
+static void loss_at(int i, const char *s[4])
+{
+    const hnn_loss_row *l = hnn_loss_at(i);
+    s[0] = l->name, s[1] = l->title, s[2] = l->derivatives ? "derivatives" : "states", s[3] = l->source;
+}
+static int list_losses(cli *c, const char *name)
+{
+    return list_titles(c, "losses", name, hnn_loss_count(), loss_at,
+                       (const char *const[]){"loss", "what it is", "needs", "source"});
+}
+
+static void protocol_at(int i, const char *s[4])
+{
+    const hnn_protocol *p = hnn_protocol_at(i);
+    s[0] = p->name, s[1] = p->title, s[2] = p->source ? "published" : "", s[3] = p->source;
+}
+static int list_protocols(cli *c, const char *name)
+{
+    return list_titles(c, "protocols", name, hnn_protocol_count(), protocol_at,
+                       (const char *const[]){"protocol", "what it is", "by", "source"});
+}
+
 static const struct {
     const char *name;
     int (*list)(cli *c, const char *name);
-} lists[] = {{"systems", list_systems}, {"methods", list_methods}, {"operations", list_operations}};
+} lists[] = {{"systems", list_systems}, {"methods", list_methods},     {"models", list_models},
+             {"losses", list_losses},   {"protocols", list_protocols}, {"operations", list_operations}};
 enum { LISTS = sizeof lists / sizeof *lists };
 
 static int run(cli *c)
@@ -252,8 +317,9 @@ static int run(cli *c)
             return lists[i].list(c, c->argc > 1 ? c->argv[1] : NULL);
     if (c->argc) {
         const char *near = cli_nearest(c->argv[0], LISTS, words);
-        return cli_usage(c, "'%.60s' is none of systems, methods, operations%s%s%s", c->argv[0],
-                         near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return cli_usage(c,
+                         "'%.60s' is none of systems, methods, models, losses, protocols, operations%s%s%s",
+                         c->argv[0], near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     for (int i = 0; i < LISTS; i++) {
         hnn_text_add(&c->out, i ? "\n" : "");
@@ -266,8 +332,8 @@ static int run(cli *c)
 
 static const cli_option *const groups[] = {cli_common, NULL};
 const cli_command cli_cmd_list = {.name = "list",
-                                  .args = "[systems|methods|operations [NAME]]",
-                                  .summary = "what there is: systems, integrators, operations",
+                                  .args = "[systems|methods|models|losses|protocols|operations [NAME]]",
+                                  .summary = "what there is: systems, integrators, models, losses, ...",
                                   .groups = groups,
                                   .max_args = 2,
                                   .run = run};

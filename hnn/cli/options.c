@@ -169,6 +169,8 @@ int cli_parse(cli *c, const cli_command *command, int argc, char **argv)
     return CLI_OK;
 }
 
+const cli_option *cli_option_of(const cli *c, const char *name) { return find(c->command, name); }
+
 const char *cli_text(const cli *c, const char *name)
 {
     const cli_option *o = find(c->command, name);
@@ -296,5 +298,6 @@ void cli_help(const cli_command *command, hnn_text *out)
     hnn_text_add(out, "\nOptions, with their defaults in brackets:\n");
     for (int g = 0; command->groups[g]; g++)
         for (const cli_option *o = command->groups[g]; o->name; o++)
-            help_row(out, o);
+            if (find(command, o->name) == o) /* the first row of a name holds */
+                help_row(out, o);
 }

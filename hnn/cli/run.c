@@ -31,6 +31,8 @@ void cli_catch_interrupts(void)
     sigaction(SIGTERM, &a, NULL);
 }
 
+const volatile sig_atomic_t *cli_interrupt_flag(void) { return &interrupted; }
+
 int cli_interrupted(void) { return interrupted != 0; }
 
 double cli_clock(void)
@@ -178,6 +180,8 @@ static void configuration(const cli *c, cli_json *j)
     for (int g = 0; c->command->groups[g]; g++)
         for (const cli_option *o = c->command->groups[g]; o->name; o++) {
             const char *text;
+            if (cli_option_of(c, o->name) != o)
+                continue;
             if (o->type == CLI_FLAG)
                 cli_json_bool(j, o->name, cli_has(c, o->name));
             else if (o->type == CLI_LIST) {

@@ -1,0 +1,33 @@
+/* setup.h - from options to a comparison or a training: data, models, optimiser. Invariant: an option that is not given
+ * leaves what the protocol says; without a protocol its default, which the help prints, holds. */
+/* SPDX-License-Identifier: MIT */
+#ifndef CLI_SETUP_H
+#define CLI_SETUP_H
+
+#include "compare.h"
+#include "load.h"
+#include "problem.h"
+
+enum { CLI_CONSTANTS = 16 };
+
+typedef struct cli_setup {
+    hnn_compare_options o;
+    cli_problem problem;
+    hnn_data data;
+    const char *file[256];
+    char *models; /* owned: the names of o.model */
+    hnn_constant constant[CLI_CONSTANTS];
+    char constant_name[CLI_CONSTANTS][24];
+    int constants;
+} cli_setup;
+
+extern const cli_option cli_measured_options[]; /* --data --test-share --forward-differences */
+extern const cli_option cli_drawn_options[];    /* --protocol --trajectories --rows ... */
+extern const cli_option cli_model_options[];    /* --layers --width ... */
+extern const cli_option cli_training_options[]; /* --steps --rate ... */
+
+/* models: names separated by commas. Returns the exit status, reported; cli_setup_close in every case. */
+int cli_setup_open(cli *c, cli_setup *s, const char *models);
+void cli_setup_close(cli_setup *s);
+
+#endif

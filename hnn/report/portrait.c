@@ -1,0 +1,245 @@
+/* portrait.c - contours of the true and the learned Hamiltonian, orbits in the plane. Invariant: both Hamiltonians are drawn
+ * at the same levels, each without its mean over the picture, because a learned one is known up to a constant only. */
+/* SPDX-License-Identifier: MIT */
+#include "report/figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GRID = 81, LEVELS = 9, STARTS = 4 };
+
+/* ---- phase portraits (one degree of freedom) ---- */
+
+static int box_of(const hnn_figures *p, double box[4])
+{
+    box[0] = box[2] = INFINITY, box[1] = box[3] = -INFINITY;
+    for (int which = 0; which < 2; which++) {
+        const hnn_data *d = which ? &p->r->test[0] : &p->r->train[0];
+        for (long i = 0; i < d->n; i++)
+            for (int a = 0; a < 2; a++) {
+                double x = d->z[i * 2 + a];
+                box[2 * a] = fmin(box[2 * a], x), box[2 * a + 1] = fmax(box[2 * a + 1], x);
+            }
+    }
+    for (int a = 0; a < 4; a += 2) {
+        double margin = 0.2 * (box[a + 1] - box[a]);
+        box[a] -= margin, box[a + 1] += margin;
+    }
+    return box[0] < box[1] && box[2] < box[3];
+}
+
+/* H on the grid; the mean over the grid is taken off, because a learned H is only known up to a constant */
+static void on_grid(hnn_flow *f, const double box[4], double *z)
+{
+    double sum = 0, at[2];
+    int finite = 0;
+    for (int j = 0; j < GRID; j++)
+        for (int i = 0; i < GRID; i++) {
+            at[0] = box[0] + (box[1] - box[0]) * i / (GRID - 1),
+            at[1] = box[2] + (box[3] - box[2]) * j / (GRID - 1);
+            double *h = &z[j * GRID + i];
+            if (hnn_flow_energy(f, 1, 0, at, h, NULL))
+                *h = NAN;
+            if (isfinite(*h))
+                sum += *h, finite++;
+        }
+    for (int i = 0; i < GRID * GRID; i++)
+        z[i] -= finite ? sum / finite : 0;
+}
+
+/* levels at equal shares of the grid, so that none is crowded */
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void levels_of(hnn_figures *p, const double *z, double level[LEVELS])
+{
+    double *sorted = hnn_fig_room(p, GRID * GRID);
+    if (!sorted)
+        return;
+    int n = 0;
+    for (int i = 0; i < GRID * GRID; i++)
+        if (isfinite(z[i]))
+            sorted[n++] = z[i];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_size);
+    for (int k = 0; k < LEVELS; k++)
+        level[k] = n ? hnn_quantile(n, sorted, (k + 0.5) / LEVELS) : 0;
+}
+
+/* outside the range of the training states: up to four rectangles */
+static int outside(hnn_figures *p, const double box[4], hnn_series *s)
+{
+    const hnn_data *d = &p->r->train[0];
+    double lo[2] = {INFINITY, INFINITY}, hi[2] = {-INFINITY, -INFINITY}, *x = hnn_fig_room(p, 16);
+    if (!x)
+        return 0;
+    for (long i = 0; i < d->n; i++)
+        for (int a = 0; a < 2; a++)
+            lo[a] = fmin(lo[a], d->z[i * 2 + a]), hi[a] = fmax(hi[a], d->z[i * 2 + a]);
+    const double r[4][4] = {{box[0], lo[0], box[2], box[3]},
+                            {hi[0], box[1], box[2], box[3]},
+                            {lo[0], hi[0], box[2], lo[1]},
+                            {lo[0], hi[0], hi[1], box[3]}};
+    for (int k = 0; k < 4; k++)
+        for (int a = 0; a < 4; a++)
+            x[4 * a + k] = r[k][a]; /* x, x2, y, y2 of four rectangles */
+    s[0] = (hnn_series){.kind = HNN_PLOT_REGION,
+                        .label = "outside the data",
+                        .colour = HNN_GREY,
+                        .n = 4,
+                        .x = x,
+                        .x2 = x + 4,
+                        .y = x + 8,
+                        .y2 = x + 12};
+    return 1;
+}
+
+/* rollouts from the first held-out starts, three times as long as the training data: longer ones would hide each other */
+static int portrait_lines(hnn_figures *p, hnn_flow *f, int colour, hnn_series *s)
+{
+    const hnn_data *d = &p->r->test[0];
+    int starts = d->ntraj < STARTS ? d->ntraj : STARTS, used = 0, shown = 0;
+    while (shown < p->times && p->t[shown] <= 3 * p->horizon)
+        shown++;
+    for (int k = 0; k < starts && !p->code; k++) {
+        double *z = hnn_fig_room(p, (long)p->times * p->n), *x = hnn_fig_room(p, shown),
+               *y = hnn_fig_room(p, shown);
+        p->code = p->code ? p->code : hnn_fig_rollouts(p, &f, 1, k, z);
+        for (int i = 0; i < shown && !p->code; i++)
+            x[i] = z[i * p->n], y[i] = z[i * p->n + p->n / 2];
+        if (!p->code)
+            s[used++] = (hnn_series){.kind = HNN_PLOT_LINE,
+                                     .label = k ? NULL : "rollouts",
+                                     .colour = colour,
+                                     .width = 1.2,
+                                     .n = shown,
+                                     .x = x,
+                                     .y = y};
+    }
+    return used;
+}
+
+void hnn_fig_portraits(hnn_figures *p)
+{
+    enum { PANELS = HNN_COMPARE_MODELS };
+    double box[4], level[LEVELS] = {0}, *true_z = NULL;
+    int m = hnn_fig_models(p), panels = 0, mark = p->nowned;
+    if (p->n != 2 || !box_of(p, box))
+        return;
+    hnn_plot plot[PANELS];
+    hnn_series s[PANELS][2 * STARTS + 8];
+    char title[PANELS][64];
+    if (p->truth && hnn_flow_has_energy(p->truth) && (true_z = hnn_fig_room(p, GRID * GRID))) {
+        on_grid(p->truth, box, true_z);
+        levels_of(p, true_z, level);
+    }
+    for (int k = 0; k < m && panels < PANELS && !p->code; k++) {
+        hnn_flow *f = hnn_fig_flow(p, k, 0);
+        int used = outside(p, box, s[panels]);
+        if (!f)
+            continue;
+        if (true_z)
+            s[panels][used++] = (hnn_series){.kind = HNN_PLOT_CONTOUR,
+                                             .label = "true H",
+                                             .colour = HNN_INK,
+                                             .width = 1,
+                                             .nx = GRID,
+                                             .ny = GRID,
+                                             .z = true_z,
+                                             .level = level,
+                                             .n = LEVELS,
+                                             .box = {box[0], box[1], box[2], box[3]}};
+        if (hnn_flow_has_energy(f)) {
+            double *z = hnn_fig_room(p, GRID * GRID), *own = level;
+            if (!z)
+                break;
+            on_grid(f, box, z);
+            if (!true_z && (own = hnn_fig_room(p, LEVELS)))
+                levels_of(p, z, own);
+            s[panels][used++] = (hnn_series){.kind = HNN_PLOT_CONTOUR,
+                                             .label = "learned H",
+                                             .colour = k,
+                                             .dash = 1,
+                                             .width = 1.8,
+                                             .nx = GRID,
+                                             .ny = GRID,
+                                             .z = z,
+                                             .level = own,
+                                             .n = LEVELS,
+                                             .box = {box[0], box[1], box[2], box[3]}};
+        } else
+            used += portrait_lines(p, f, k, s[panels] + used);
+        snprintf(title[panels], sizeof title[panels], "%.40s", p->r->row[k].label);
+        plot[panels] = (hnn_plot){.title = title[panels],
+                                  .xlabel = "q",
+                                  .ylabel = "p",
+                                  .width = 480,
+                                  .height = 430,
+                                  .x = {box[0], box[1]},
+                                  .y = {box[2], box[3]},
+                                  .series = s[panels],
+                                  .n = used};
+        panels++;
+    }
+    if (!p->code && panels) {
+        hnn_page_heading(&p->page, "Phase portrait");
+        hnn_fig_add(
+            p, "portrait",
+            "Contours of the true Hamiltonian and of the learned one at the same levels (each up to a "
+            "constant), first "
+            "seed. A model without a Hamiltonian has no contours: its rollouts from held-out starts are "
+            "shown. Grey: "
+            "outside the range of the training states.",
+            plot, panels, 2);
+    }
+    hnn_fig_give_back(p, mark);
+}
+
+/* ---- orbits in the plane of the first two positions (more degrees of freedom) ---- */
+
+void hnn_fig_orbits(hnn_figures *p)
+{
+    int dof = p->n / 2, mark = p->nowned, m = hnn_fig_models(p), panels = 0;
+    hnn_plot plot[HNN_COMPARE_MODELS];
+    hnn_series s[HNN_COMPARE_MODELS][4];
+    if (dof < 2)
+        return;
+    for (int k = 0; k < m && panels < HNN_COMPARE_MODELS && !p->code; k++) {
+        int used = 0;
+        hnn_flow *f[2] = {p->truth, hnn_fig_flow(p, k, 0)};
+        for (int which = 0; which < 2 && !p->code; which++) {
+            if (!f[which])
+                continue;
+            double *z = hnn_fig_room(p, (long)p->times * p->n), *x = hnn_fig_room(p, p->times),
+                   *y = hnn_fig_room(p, p->times);
+            p->code = p->code ? p->code : hnn_fig_rollouts(p, &f[which], 1, 0, z);
+            for (int i = 0; i < p->times && !p->code; i++)
+                x[i] = z[i * p->n], y[i] = z[i * p->n + 1];
+            s[panels][used++] = (hnn_series){.kind = HNN_PLOT_LINE,
+                                             .label = which ? p->r->row[k].label : "truth",
+                                             .colour = which ? k : HNN_INK,
+                                             .dash = which,
+                                             .n = p->times,
+                                             .x = x,
+                                             .y = y};
+        }
+        plot[panels++] = (hnn_plot){.title = p->r->row[k].label,
+                                    .xlabel = "q1",
+                                    .ylabel = "q2",
+                                    .width = 480,
+                                    .height = 430,
+                                    .series = s[panels],
+                                    .n = used};
+    }
+    for (int k = 0; k < panels; k++)
+        plot[k].series = s[k];
+    if (!p->code && panels) {
+        hnn_page_heading(&p->page, "Orbits");
+        hnn_fig_add(p, "orbits", "One held-out start in the plane of the first two positions, first seed.",
+                    plot, panels, 2);
+    }
+    hnn_fig_give_back(p, mark);
+}
