@@ -11,6 +11,8 @@ void ad_program_free(ad_program *p)
     free(p->out);
     free(p->place);
     free(p->buffer);
+    free(p->stage);
+    free(p->outside);
     free(p->ins);
     free(p->pool);
     free(p->consts);
@@ -34,6 +36,20 @@ static ad_var *outputs(ad_tape *t, int nout, const ad_var out[])
         }
     }
     return v;
+}
+
+/* Rows of a block: as many as the values of a row-by-row stage fit into cache with; the nearest one where there are
+ * matrix products, whose operands are read again and again. A multiple of the rows of a tile. */
+static int block_of(const ad_program *p)
+{
+    int64_t bytes = 1, block, cache = 24 << 10;
+    for (int32_t b = 0; b < p->nbuffers; b++)
+        bytes += p->buffer[b].local ? p->buffer[b].per_row * (int64_t)p->k->size : 0;
+    for (int32_t i = 0; i < p->nins; i++)
+        if (p->ins[i].op == OP_MATMUL)
+            cache = 384 << 10;
+    block = cache / bytes / 8 * 8;
+    return block < 16 ? 16 : block > 1024 ? 1024 : (int)block;
 }
 
 ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
@@ -61,10 +77,12 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         p->k = ir.k;
         p->nin = nin;
         p->nout = nout;
+        ok = (!full || ad_pass_fold(&ir)) && ad_pass_group(&ir, full);
         p->report = ir.report;
-        ok = ad_pass_plan(&ir, p, full);
+        ok = ok && ad_pass_plan(&ir, p, full);
         if (!ok)
             ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
+        p->block = o.block ? o.block : block_of(p);
         p->consts = ir.consts;
         p->nconsts = ir.nconsts;
         p->in = ir.in;
@@ -73,14 +91,16 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
     }
     if (ok) {
         ad_report *r = &p->report;
-        r->after_cse = r->after_fold = ir.n;
+        r->stages = p->nstages;
+        r->block = p->block;
         r->instructions = p->nins;
         r->isa = p->k->isa;
         r->program_bytes = (int64_t)((size_t)p->nins * sizeof *p->ins + (size_t)p->npool * sizeof *p->pool +
                                      (size_t)p->nplaces * sizeof *p->place + (size_t)p->nconsts * p->k->size);
         for (int32_t b = 0; b < p->nbuffers; b++) {
-            r->work_bytes += (p->buffer[b].fixed + p->buffer[b].per_row) * (int64_t)p->k->size;
-            r->work_bytes_per_row += p->buffer[b].per_row * (int64_t)p->k->size;
+            const ad_buffer *v = &p->buffer[b];
+            r->work_bytes += (v->fixed + v->per_row) * (int64_t)p->k->size;
+            r->work_bytes_per_row += v->local ? 0 : v->per_row * (int64_t)p->k->size;
         }
     } else {
         ad_program_free(p);

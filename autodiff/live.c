@@ -13,6 +13,7 @@ void ad_ir_free(ad_ir *ir)
     free(ir->node);
     free(ir->ext);
     free(ir->origin);
+    free(ir->stage);
     free(ir->in);
     free(ir->out);
     free(ir->consts);
@@ -198,6 +199,6 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     if (!ok)
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
     ir->report.nodes = top;
-    ir->report.live = ir->n;
+    ir->report.live = ir->report.after_cse = ir->report.after_fold = ir->n;
     return ok;
 }

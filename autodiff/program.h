@@ -16,6 +16,7 @@ typedef struct ad_ir {
     ad_tape *tape; /* for errors only, once the nodes are copied */
     ad_node *node;
     int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
+    int32_t *stage;        /* odd: row by row; set by ad_pass_group */
     int32_t n, next, ext_cap;
     int nin, nout;
     int32_t *in, *out; /* node of each input (-1: not needed) and output */
@@ -49,7 +50,13 @@ typedef struct ad_place { /* where a value lives */
 
 typedef struct ad_buffer { /* numbers: fixed, or so many for each row of the batch */
     int64_t fixed, per_row;
+    bool local; /* rows of one block only, once for each thread */
 } ad_buffer;
+
+typedef struct ad_stage { /* instructions first ... end-1 */
+    int32_t first, end;
+    bool rows; /* row by row: block after block, in any order */
+} ad_stage;
 
 typedef struct ad_ins {
     uint16_t op;
@@ -62,7 +69,10 @@ struct ad_program {
     const ad_kernels *k;
     int nin, nout;
     int32_t *in, *out; /* value of each input (-1: not needed) and output */
-    int32_t nplaces, nins, nbuffers, npool;
+    int32_t nplaces, nins, nbuffers, npool, nstages;
+    int block;                  /* rows of the batch in a block */
+    int32_t *outside, noutside; /* places in the memory of inputs and outputs */
+    ad_stage *stage;
     ad_place *place;
     ad_buffer *buffer;
     ad_ins *ins;
@@ -87,6 +97,9 @@ static inline const int32_t *ad_ins_attrs(const ad_program *p, const ad_ins *i)
 HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[]);
 HIDDEN void ad_ir_free(ad_ir *ir);
 HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
+/* fold.c: equal nodes once, constants computed. group.c: stages. false when out of memory. */
+HIDDEN bool ad_pass_fold(ad_ir *ir);
+HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 /* plan.c: instructions, places and buffers. */
 HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
 /* value.c */

@@ -83,6 +83,41 @@ Test(program, a_training_step_has_the_bits_of_ad_value_for_every_batch)
     ad_free(n.t);
 }
 
+Test(program, threads_and_blocks_change_no_bit)
+{
+    net n = net_new();
+    double want[NW + 3][256], got[NW + 3][256];
+    const void *in[NW + 2];
+    void *out[2][NW + 3];
+    for (int i = 0; i < NW + 2; i++)
+        in[i] = n.v[i];
+    for (int i = 0; i < NW + 3; i++) {
+        out[0][i] = want[i];
+        out[1][i] = got[i];
+    }
+    ad_program *naive = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.opt = AD_OPT_NONE});
+    ad_work *w = ad_work_new(naive, NULL);
+    cr_assert_eq(ad_run(w, 60, in, out[0]), AD_OK);
+    for (int threads = 1; threads <= 3; threads++)
+        for (int block = 1; block <= 64; block *= 4) {
+            ad_pool *pool = ad_pool_new(threads);
+            ad_program *p = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.block = block});
+            ad_work *v = ad_work_new(p, pool);
+            for (int again = 0; again < 3; again++) {
+                memset(got, 0x7f, sizeof got);
+                cr_assert_eq(ad_run(v, 60, in, out[1]), AD_OK);
+                for (int i = 0; i < NW + 3; i++)
+                    cr_assert(!memcmp(want[i], got[i], (size_t)size_of(n.out[i], 60) * sizeof(double)));
+            }
+            ad_work_free(v);
+            ad_program_free(p);
+            ad_pool_free(pool);
+        }
+    ad_work_free(w);
+    ad_program_free(naive);
+    ad_free(n.t);
+}
+
 Test(program, one_workspace_serves_batches_of_any_size_in_turn)
 {
     net n = net_new();

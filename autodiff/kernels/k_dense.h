@@ -13,6 +13,24 @@ static int K(op_matmul)(ad_kcall *c)
     return AD_OK;
 }
 
+static void K(matmul_rows)(const ad_kcall *c, int64_t from, int64_t to)
+{
+    int ta = c->attr[0], tb = c->attr[1];
+    long lda = (long)c->shape[0][1], k = ta ? (long)c->shape[0][0] : lda;
+    K(matmul)
+    ((long)(to - from), (long)c->cols, k, (const REAL *)c->src[0] + from * (ta ? 1 : lda), lda, ta, c->src[1],
+     (long)c->shape[1][1], tb, (REAL *)c->dst + from * c->cols, (long)c->cols, 0, NULL);
+}
+static void K(pack_any)(long n, long k, const void *b, long ldb, int tb, void *packed)
+{
+    K(matmul_pack)(n, k, b, ldb, tb, packed);
+}
+static void K(packed_any)(long m, long n, long k, const void *a, long lda, const void *packed, void *c,
+                          long ldc, int acc)
+{
+    K(matmul_packed)(m, n, k, a, lda, packed, c, ldc, acc);
+}
+
 /* Operand i in row `row`: a side with one row is shared. */
 static const REAL *K(row_of)(const ad_kcall *c, int i, int64_t row)
 {

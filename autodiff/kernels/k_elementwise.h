@@ -86,6 +86,25 @@ static inline V K(side_tail)(const K(side) * s, int64_t i, int64_t j, int n)
 #undef UNARY
 #undef BINARY
 
+/* One exponential and one division for both. The bits are those of tanh and dtanh. */
+static void K(tanh_pair)(void *tanh_x, void *dtanh_x, const void *x, int64_t n)
+{
+    REAL *t = tanh_x, *d = dtanh_x;
+    const REAL *a = x;
+    V s;
+    int64_t j = 0;
+    for (; j + W <= n; j += W) {
+        V y = vm_tanh_sech2(V_LOAD(a + j), &s);
+        V_STORE(t + j, y);
+        V_STORE(d + j, s);
+    }
+    if (j < n) {
+        V y = vm_tanh_sech2(V_LOADN(a + j, (int)(n - j)), &s);
+        V_STOREN(t + j, y, (int)(n - j));
+        V_STOREN(d + j, s, (int)(n - j));
+    }
+}
+
 static inline V K(f_where)(V c, V a, V b) { return SEL(NE(c, C(0)), a, b); }
 static int K(where)(ad_kcall *c)
 {

@@ -90,4 +90,9 @@ const ad_kernels
                     [OP_ROW_CHOLESKY] = K(row_cholesky),
                     [OP_ROW_LOGDET] = K(row_logdet),
                 },
+            .tanh_pair = K(tanh_pair),
+            .matmul_rows = K(matmul_rows),
+            .pack_size = K(matmul_pack_size),
+            .pack = K(pack_any),
+            .packed = K(packed_any),
 };

@@ -25,6 +25,12 @@ typedef struct ad_kernels {
     int real;
     size_t size; /* bytes of a number */
     ad_kernel run[OP_COUNT_];
+    void (*tanh_pair)(void *tanh, void *dtanh, const void *x, int64_t n); /* tanh(x) and 1/cosh(x)^2 */
+    void (*matmul_rows)(const ad_kcall *c, int64_t from, int64_t to); /* rows from ... to-1 of a product */
+    size_t (*pack_size)(long n, long k); /* numbers; see matmul.h for all three */
+    void (*pack)(long n, long k, const void *b, long ldb, int tb, void *packed);
+    void (*packed)(long m, long n, long k, const void *a, long lda, const void *packed, void *c, long ldc,
+                   int acc);
 } ad_kernels;
 
 HIDDEN const ad_kernels *ad_kernels_for(int real); /* for this processor; NOETHER_ISA overrides */

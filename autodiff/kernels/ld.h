@@ -57,6 +57,11 @@ static inline V vm_sech2(V x)
     V c = coshl(x);
     return 1 / (c * c);
 }
+static inline V vm_tanh_sech2(V x, V *sech2)
+{
+    *sech2 = vm_sech2(x);
+    return tanhl(x);
+}
 static inline V vm_sigmoid(V x) { return x > 0 ? 1 / (1 + expl(-x)) : expl(x) / (1 + expl(x)); }
 static inline V vm_softplus(V x) { return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)); }
 
