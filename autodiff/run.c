@@ -42,8 +42,8 @@ struct ad_work {
     char message[240];
     char *memory; /* buffers, packed factors; for each lane block memory and scratch; aligned to 64 bytes */
     size_t memory_size;
-    char **
-        addr; /* by place; inputs and outputs: of this run; values of a block: their distance from its start */
+    /* By place; inputs and outputs: of this run; values of a block: their distance from its start. */
+    uintptr_t *addr;
     size_t *buffer; /* by buffer: where it begins in memory, or in the block */
     size_t *packed; /* by instruction: distance of the packed factor in memory, 0: none */
     lane *lane;
