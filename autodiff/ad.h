@@ -256,12 +256,12 @@ AD_API ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p);
  * (only the shapes of like are used). Fixed numbers of rows. */
 AD_API ad_var ad_pack(int n, const ad_var x[]);
 AD_API int ad_unpack(ad_var flat, int n, const ad_var like[], ad_var out[]);
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* Sparse: the pattern is found from the tape. *row and *col (nnz each, sorted by row, then column) are
- * the caller's to free(); the result is [1,nnz]. The Hessian lists the lower triangle only. */
+ * the caller's to free(); the result is [1,nnz] ([1,1], 0, where nnz is 0). The Hessian lists the lower triangle only.
+ * Fixed numbers of rows; on error the result is void, nnz 0 and the lists are NULL. A column costs a product with a
+ * vector only where it shares a row with others: a band its width, an arrow 2. */
 AD_API ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
 AD_API ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
-#endif
 
 /* 6. Text --------------------------------------------------------------------------------------- */
 
