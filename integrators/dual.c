@@ -8,17 +8,18 @@
 
 #include "solver.h"
 
-/* A slot is 1 + size rows of `size` numbers: the value, then its derivative by y0[k] for each k. */
+/* A slot is 1 + ways rows of `size` numbers: the value, then its derivative in each direction; a register 1 + ways. */
 typedef struct {
     ode_space base;
-    ode_real *real; /* evaluates the field */
+    ode_real *real; /* evaluates the field, of this row */
+    int row, ways;
     double *x, *reg, *jac, t, h;
     int schedule, failed;
 } dual;
 
 static double *slot(const dual *d, int k)
 {
-    return d->x + (size_t)k * (size_t)(d->base.size * (d->base.size + 1));
+    return d->x + (size_t)k * (size_t)d->base.size * (size_t)(d->ways + 1);
 }
 static int from(const dual *d, int part) { return part == ODE_P ? d->base.half : 0; }
 static int to(const dual *d, int part) { return part == ODE_Q ? d->base.half : d->base.size; }
@@ -29,7 +30,7 @@ static void axpy(dual *d, int part, int dst, double c, int src)
     double *y = slot(d, dst);
     const double *x = slot(d, src);
     int n = d->base.size;
-    for (int k = 0; k <= n; k++)
+    for (int k = 0; k <= d->ways; k++)
         for (int i = from(d, part); i < to(d, part); i++)
             y[k * n + i] = fma(c, x[k * n + i], y[k * n + i]);
 }
@@ -38,7 +39,7 @@ static void set(ode_space *s, int part, int dst, int src)
     dual *d = (dual *)s;
     double *y = slot(d, dst);
     int n = s->size;
-    for (int k = 0; k <= n; k++)
+    for (int k = 0; k <= d->ways; k++)
         for (int i = from(d, part); i < to(d, part); i++)
             y[k * n + i] = src < 0 ? 0 : slot(d, src)[k * n + i];
 }
@@ -55,10 +56,10 @@ static void eval(ode_space *s, int part, int dst, int src, ode_num c)
     dual *d = (dual *)s;
     int n = s->size;
     double *f = slot(d, dst), *y = slot(d, src), t = when(d, c);
-    if (d->real->field->jacobian(d->real->field->user, t, y, d->jac))
+    if (ode_row_give(d->real, d->row, ODE_OF_JACOBIAN, t, y, d->jac) ||
+        ode_row_field(d->real, part, d->row, t, y, f))
         d->failed = ODE_EVALUE;
-    ode_real_field(d->real, part, &t, y, f);
-    for (int k = 1; k <= n; k++)
+    for (int k = 1; k <= d->ways; k++)
         for (int i = from(d, part); i < to(d, part); i++) {
             double sum = 0;
             for (int j = 0; j < n; j++)
@@ -71,21 +72,21 @@ static void rotate(ode_space *s, int dst, int src)
     dual *d = (dual *)s;
     double *y = slot(d, dst);
     const double *x = slot(d, src);
-    for (int k = 0, n = s->size, m = s->half; k <= n; k++)
+    for (int k = 0, n = s->size, m = s->half; k <= d->ways; k++)
         for (int i = 0; i < m; i++)
             y[k * n + i] = x[k * n + m + i], y[k * n + m + i] = -x[k * n + i];
 }
 static void pick(ode_space *s, int i, int dst, int src)
 {
     dual *d = (dual *)s;
-    for (int k = 0, n = s->size; k <= n; k++)
+    for (int k = 0, n = s->size; k <= d->ways; k++)
         slot(d, dst)[k * n + i] = slot(d, src)[k * n + i];
 }
 static void mix(ode_space *s, int a, int b, ode_num w)
 {
     dual *d = (dual *)s;
     double angle = 2 * s->omega * w.hi * s->hs.hi * d->h, c = cos(angle), z = sin(angle);
-    for (int k = 0, n = s->size, m = s->half; k <= n; k++) {
+    for (int k = 0, n = s->size, m = s->half; k <= d->ways; k++) {
         double *x = slot(d, a) + k * n, *y = slot(d, b) + k * n;
         for (int i = 0; i < m; i++) {
             double q = (x[i] - y[i]) / 2, p = (x[m + i] - y[m + i]) / 2, Q = (x[i] + y[i]) / 2,
@@ -98,16 +99,16 @@ static void mix(ode_space *s, int a, int b, ode_num w)
 static void put(ode_space *s, int dst, int i, int r)
 {
     dual *d = (dual *)s;
-    for (int k = 0, n = s->size; k <= n; k++)
-        slot(d, dst)[k * n + i] = d->reg[r * (n + 1) + k];
+    for (int k = 0, n = s->size; k <= d->ways; k++)
+        slot(d, dst)[k * n + i] = d->reg[r * (d->ways + 1) + k];
 }
 static void dot(ode_space *s, int r, int x, int y)
 {
     dual *d = (dual *)s;
     int n = s->size;
     const double *a = slot(d, x), *b = slot(d, y);
-    double *out = d->reg + r * (n + 1);
-    for (int k = 0; k <= n; k++) {
+    double *out = d->reg + r * (d->ways + 1);
+    for (int k = 0; k <= d->ways; k++) {
         double sum = 0;
         for (int i = 0; i < n; i++)
             sum += k ? a[i] * b[k * n + i] + a[k * n + i] * b[i] : a[i] * b[i];
@@ -117,18 +118,18 @@ static void dot(ode_space *s, int r, int x, int y)
 static void entry(ode_space *s, int r, int x, int i)
 {
     dual *d = (dual *)s;
-    for (int k = 0, n = s->size; k <= n; k++)
-        d->reg[r * (n + 1) + k] = slot(d, x)[k * n + i];
+    for (int k = 0, n = s->size; k <= d->ways; k++)
+        d->reg[r * (d->ways + 1) + k] = slot(d, x)[k * n + i];
 }
 static void energy(ode_space *s, int r, int x, ode_num c)
 {
     dual *d = (dual *)s;
     int n = s->size, m = s->half;
-    double *out = d->reg + r * (n + 1), *y = slot(d, x), t = when(d, c), *f = d->jac;
-    if (d->real->field->energy(d->real->field->user, t, y, out))
+    double *out = d->reg + r * (d->ways + 1), *y = slot(d, x), t = when(d, c), *f = d->jac;
+    if (ode_row_give(d->real, d->row, ODE_OF_ENERGY, t, y, out) ||
+        ode_row_field(d->real, ODE_ALL, d->row, t, y, f)) /* grad H = (-f_p, f_q) */
         d->failed = ODE_EVALUE;
-    ode_real_field(d->real, ODE_ALL, &t, y, f); /* grad H = (-f_p, f_q) */
-    for (int k = 1; k <= n; k++) {
+    for (int k = 1; k <= d->ways; k++) {
         double sum = 0;
         for (int i = 0; i < m; i++)
             sum += f[i] * y[k * n + m + i] - f[m + i] * y[k * n + i];
@@ -138,29 +139,29 @@ static void energy(ode_space *s, int r, int x, ode_num c)
 static void plus(ode_space *s, int r, double c, int a)
 {
     dual *d = (dual *)s;
-    for (int k = 0, n = s->size; k <= n; k++)
-        d->reg[r * (n + 1) + k] += c * d->reg[a * (n + 1) + k];
+    for (int k = 0; k <= d->ways; k++)
+        d->reg[r * (d->ways + 1) + k] += c * d->reg[a * (d->ways + 1) + k];
 }
 static void quotient(ode_space *s, int r, int a, int b, double small, int alt)
 {
     dual *d = (dual *)s;
-    int n = s->size;
-    double *out = d->reg + r * (n + 1), *u = d->reg + a * (n + 1), *v = d->reg + b * (n + 1), q = u[0] / v[0];
+    double *out = d->reg + r * (d->ways + 1), *u = d->reg + a * (d->ways + 1),
+           *v = d->reg + b * (d->ways + 1), q = u[0] / v[0];
     if (fabs(v[0]) > small) {
-        for (int k = 1; k <= n; k++)
+        for (int k = 1; k <= d->ways; k++)
             out[k] = (u[k] - q * v[k]) / v[0];
         out[0] = q;
     } else
-        for (int k = 0; k <= n; k++)
-            out[k] = alt < 0 ? 0 : d->reg[alt * (n + 1) + k];
+        for (int k = 0; k <= d->ways; k++)
+            out[k] = alt < 0 ? 0 : d->reg[alt * (d->ways + 1) + k];
 }
 static void addr(ode_space *s, int part, int dst, int r, int src)
 {
     dual *d = (dual *)s;
     int n = s->size;
-    const double *q = d->reg + r * (n + 1), *x = slot(d, src);
+    const double *q = d->reg + r * (d->ways + 1), *x = slot(d, src);
     double *y = slot(d, dst);
-    for (int k = n; k >= 0; k--)
+    for (int k = d->ways; k >= 0; k--)
         for (int i = from(d, part); i < to(d, part); i++)
             y[k * n + i] += q[0] * x[k * n + i] + (k ? q[k] * x[i] : 0);
 }
@@ -168,7 +169,7 @@ static void addr(ode_space *s, int part, int dst, int r, int src)
 static void solve(ode_space *s, int m, const int y[], const int g[], ode_map *map, const void *ctx)
 {
     dual *d = (dual *)s;
-    int count = s->size * (s->size + 1), sweeps = d->schedule > 0 ? d->schedule : 100;
+    int count = s->size * (d->ways + 1), sweeps = d->schedule > 0 ? d->schedule : 100;
     double last = INFINITY;
     for (int turn = 0; turn < sweeps && !d->failed; turn++) {
         double change = 0, size = 1; /* the derivative of the state by itself */
@@ -191,6 +192,46 @@ static void solve(ode_space *s, int m, const int y[], const int g[], ode_map *ma
 static const ode_ops dual_ops = {set,   add,    addh, eval,     rotate, pick, mix,  dot,
                                  entry, energy, plus, quotient, put,    addr, solve};
 
+static int dual_new(dual *d, ode_real *r, int row, int ways)
+{
+    size_t n = (size_t)r->base.size, w = (size_t)ways + 1, slots = n * w * (size_t)r->slots,
+           regs = w * (size_t)r->registers;
+    *d = (dual){.base = r->base, .real = r, .row = row, .ways = ways, .schedule = r->schedule};
+    d->base.ops = &dual_ops;
+    d->t = r->t;
+    if (!(d->x = calloc(slots + regs + n * n, sizeof(double))))
+        return 0;
+    d->reg = d->x + slots;
+    d->jac = d->reg + regs;
+    return 1;
+}
+
+/* The slots as they are, with the unknowns as directions, through the map once. */
+int ode_dual_matrix(ode_real *r, int row, int n, const int y[], const int g[], ode_map *map, const void *ctx,
+                    double A[])
+{
+    int size = r->base.size, N = n * size;
+    dual d;
+    if (!r->field->jacobian || !dual_new(&d, r, row, N))
+        return 0;
+    d.t = r->row_t[row], d.h = r->row_h[row];
+    for (int k = 0; k < r->slots; k++)
+        memcpy(slot(&d, k), ode_row(r, k, row), sizeof(double) * (size_t)size);
+    for (int k = 0; k < r->registers; k++)
+        d.reg[k * (N + 1)] = r->reg[k * r->rows + row];
+    for (int q = 0; q < N; q++)
+        slot(&d, y[q / size])[(q + 1) * size + q % size] = 1;
+    map(&d.base, ctx);
+    double bad = 0;
+    for (int q = 0; q < N; q++) {
+        const double *G = slot(&d, g[q / size]);
+        for (int c = 0; c < N; c++)
+            A[q * N + c] = (q == c) - G[(c + 1) * size + q % size], bad += A[q * N + c] * 0.0;
+    }
+    free(d.x);
+    return !d.failed && bad == 0;
+}
+
 int ode_tangent(ode_solver *s, double h, double M[])
 {
     if (s->status)
@@ -203,15 +244,11 @@ int ode_tangent(ode_solver *s, double h, double M[])
         return ode_fail(s, ODE_EFIELD, "ode_tangent: the field has no jacobian");
     if (!isfinite(h) || h == 0)
         return ode_fail(s, ODE_EINPUT, "ode_tangent: h = %g", h);
-    int n = s->field.size, regs = s->space.registers;
-    size_t per = (size_t)n * (size_t)(n + 1), slots = per * (size_t)s->space.slots;
-    ode_real real = s->space; /* its own slots are not touched, but for the scratch of a half evaluation */
-    dual d = {.base = s->space.base, .real = &real, .t = s->space.t, .h = h, .schedule = s->space.schedule};
-    if (!(d.x = calloc(slots + (size_t)regs * (size_t)(n + 1) + (size_t)n * (size_t)n, sizeof(double))))
+    int n = s->field.size;
+    dual d;
+    if (!dual_new(&d, &s->space, 0, n))
         return ode_fail(s, ODE_EMEMORY, "ode_tangent: out of memory");
-    d.reg = d.x + slots;
-    d.jac = d.reg + (size_t)regs * (size_t)(n + 1);
-    d.base.ops = &dual_ops;
+    d.h = h;
     d.base.fresh = 1;
     d.base.hs = (ode_num){1, 0};
     d.base.tc = (ode_num){0, 0};
@@ -223,9 +260,7 @@ int ode_tangent(ode_solver *s, double h, double M[])
     for (int k = 0; k < n; k++)
         for (int i = 0; i < n; i++)
             M[i * n + k] = d.x[(k + 1) * n + i], bad += M[i * n + k] * 0.0;
-    if (real.failed)
-        ode_forgive(&s->space); /* faults are shared with the copy */
-    int failed = d.failed ? d.failed : real.failed ? real.failed : bad != 0 ? ODE_EVALUE : 0;
+    int failed = d.failed ? d.failed : bad != 0 ? ODE_EVALUE : 0;
     free(d.x);
     if (failed == ODE_ESOLVE)
         return ode_fail(s, failed, "ode_tangent: %s: the sweeps do not converge at h = %g", s->method->name,

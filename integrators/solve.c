@@ -96,8 +96,24 @@ static int newton_memory(ode_real *r, size_t N)
     return w && p;
 }
 
-/* Newton on y - G(y) of the one live row, with a differenced matrix: it steers the iteration only, the solution does not
- * depend on it. */
+/* The matrix by differences, for a field without a Jacobian. g0 is G at y. */
+static void differences(ode_real *r, int row, int n, const int y[], const int g[], const double g0[],
+                        ode_map *map, const void *ctx, double A[])
+{
+    int size = r->base.size, N = n * size;
+    for (int c = 0; c < N; c++) {
+        double *v = &unknown(r, row, y, c / size)[c % size], keep = *v;
+        double step = 1e-7 * (fabs(keep) + 1e-3);
+        *v = keep + step;
+        step = *v - keep;
+        map(&r->base, ctx);
+        *v = keep;
+        for (int q = 0; q < N; q++)
+            A[q * N + c] = (q == c) - (unknown(r, row, g, q / size)[q % size] - g0[q]) / step;
+    }
+}
+
+/* Newton on y - G(y) of the one live row. The matrix steers the iteration only, the solution does not depend on it. */
 static int newton(ode_real *r, int row, int n, const int y[], const int g[], ode_map *map, const void *ctx)
 {
     int size = r->base.size, N = n * size;
@@ -127,20 +143,13 @@ static int newton(ode_real *r, int row, int n, const int y[], const int g[], ode
                 g0[k * size + i] = unknown(r, row, g, k)[i];
                 res[k * size + i] = unknown(r, row, g, k)[i] - unknown(r, row, y, k)[i];
             }
-        if (!known || d > 1e-3 * last || d > 1e-3) /* near the solution one matrix serves several turns */
-            for (int c = 0; c < N; c++) {
-                double *v = &unknown(r, row, y, c / size)[c % size], keep = *v;
-                double step = 1e-7 * (fabs(keep) + 1e-3);
-                *v = keep + step;
-                step = *v - keep;
-                map(&r->base, ctx);
-                *v = keep;
-                for (int q = 0; q < N; q++)
-                    A[q * N + c] = (q == c) - (unknown(r, row, g, q / size)[q % size] - g0[q]) / step;
-                if (c == N - 1 && (!r->live[row] || !ode_factor(N, A, r->pivot)))
-                    return 0;
-                known = 1;
-            }
+        if (!known || d > 1e-3 * last || d > 1e-3) { /* near the solution one matrix serves several turns */
+            if (!ode_dual_matrix(r, row, n, y, g, map, ctx, A))
+                differences(r, row, n, y, g, g0, map, ctx, A);
+            if (!r->live[row] || !ode_factor(N, A, r->pivot))
+                return 0;
+            known = 1;
+        }
         ode_back(N, A, r->pivot, res);
         for (int q = 0; q < N; q++)
             unknown(r, row, y, q / size)[q % size] += res[q];

@@ -390,10 +390,7 @@ int ode_energies(ode_solver *s, double H[])
                         s->started ? "the field has no energy" : "call ode_start first");
     for (int b = 0; b < r->rows; b++) {
         double y = NAN;
-        int bad = r->fault[b].status ? 1
-                  : r->rows > 1 && s->field.rows
-                      ? s->field.rows(s->field.user, ODE_OF_ENERGY, 1, &b, &r->t, ode_row(r, 0, b), &y)
-                      : s->field.energy(s->field.user, r->t, ode_row(r, 0, b), &y);
+        int bad = r->fault[b].status || ode_row_give(r, b, ODE_OF_ENERGY, r->t, ode_row(r, 0, b), &y);
         H[b] = bad ? NAN : y;
     }
     return ODE_OK;

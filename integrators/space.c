@@ -88,26 +88,37 @@ static void addh(ode_space *s, int part, int dst, ode_num c, int src)
     }
 }
 
-/* One row by the callbacks for one state. */
-static int field_of_row(ode_real *r, int part, int b, double t, const double *y, double *out)
+/* One quantity of one row: in a batch from the callback for many, which knows whose row it is. */
+int ode_row_give(const ode_real *r, int row, int what, double t, const double *y, double *out)
+{
+    const ode_field *f = r->field;
+    if (r->rows > 1 && f->rows)
+        return f->rows(f->user, what, 1, &row, &t, y, out);
+    return what == ODE_OF_RHS      ? f->rhs(f->user, t, y, out)
+           : what == ODE_OF_DHDP   ? f->dHdp(f->user, t, y, out)
+           : what == ODE_OF_DHDQ   ? f->dHdq(f->user, t, y, out)
+           : what == ODE_OF_ENERGY ? f->energy(f->user, t, y, out)
+                                   : f->jacobian(f->user, t, y, out);
+}
+int ode_row_field(const ode_real *r, int part, int row, double t, const double *y, double *out)
 {
     const ode_field *f = r->field;
     int n = r->base.size, m = r->base.half, bad = 0;
-    if (part == ODE_ALL && f->rhs)
-        return f->rhs(f->user, t, y, out);
+    if (part == ODE_ALL && (f->rhs || (r->rows > 1 && f->rows)))
+        return ode_row_give(r, row, ODE_OF_RHS, t, y, out);
     if (f->dHdp && f->dHdq) {
         if (part & ODE_Q)
-            bad = f->dHdp(f->user, t, y, out);
+            bad = ode_row_give(r, row, ODE_OF_DHDP, t, y, out);
         if (part & ODE_P) {
-            bad |= f->dHdq(f->user, t, y, out + m);
+            bad |= ode_row_give(r, row, ODE_OF_DHDQ, t, y, out + m);
             for (int i = m; i < n; i++)
                 out[i] = -out[i];
         }
         return bad;
     } /* a half wanted, the whole given: through the last slot, kept free for this */
-    double *all = ode_row(r, r->slots - 1, b);
+    double *all = ode_row(r, r->slots - 1, row);
     rows w = rows_of(r, part);
-    bad = f->rhs(f->user, t, y, all);
+    bad = ode_row_give(r, row, ODE_OF_RHS, t, y, all);
     memcpy(out + w.from, all + w.from, sizeof(double) * (size_t)(w.to - w.from));
     return bad;
 }
@@ -166,7 +177,7 @@ void ode_real_field(ode_real *r, int part, const double t[], const double *y, do
         field_of_rows(r, part, t, y, out);
     else
         EACH_LIVE_ROW(r, b)
-    if (field_of_row(r, part, b, t[b], y + (size_t)b * n, out + (size_t)b * n))
+    if (ode_row_field(r, part, b, t[b], y + (size_t)b * n, out + (size_t)b * n))
         ode_real_fault(r, b, ODE_EVALUE, t[b], "the field's callback reported failure");
     EACH_LIVE_ROW(r, b)
     {

@@ -73,6 +73,12 @@ ODE_HIDDEN void ode_real_advance(ode_real *r, const ode_plan *plan);
 ODE_HIDDEN void ode_real_field(ode_real *r, int part, const double t[], const double *y, double *out);
 ODE_HIDDEN void ode_real_solve(ode_space *s, int n, const int y[], const int g[], ode_map *map,
                                const void *ctx);
+/* One row of the field, or one quantity of one row, wherever it is; not 0 when it cannot be had. */
+ODE_HIDDEN int ode_row_field(const ode_real *r, int part, int row, double t, const double *y, double *out);
+ODE_HIDDEN int ode_row_give(const ode_real *r, int row, int what, double t, const double *y, double *out);
+/* d (y - G(y)) / dy of one row into A [N,N], N = n size, by differentiating the map; 0 without a Jacobian of the field. */
+ODE_HIDDEN int ode_dual_matrix(ode_real *r, int row, int n, const int y[], const int g[], ode_map *map,
+                               const void *ctx, double A[]);
 ODE_HIDDEN void ode_real_fault(ode_real *r, int row, int status, double t, const char *what);
 ODE_HIDDEN int ode_check(ode_solver *s); /* moves a failure of the space into the solver */
 ODE_HIDDEN int ode_adaptive(ode_solver *s, double t_end, ode_options *opt);

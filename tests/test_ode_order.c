@@ -41,6 +41,14 @@ static wide wide_pow(wide x, int k)
 #include "../integrators/solve.c"
 #include "../integrators/space.c"
 
+/* The fields here have no Jacobian. */
+int ode_dual_matrix(ode_real *r, int row, int n, const int y[], const int g[], ode_map *map, const void *ctx,
+                    double A[])
+{
+    (void)r, (void)row, (void)n, (void)y, (void)g, (void)map, (void)ctx, (void)A;
+    return 0;
+}
+
 /* Henon-Heiles: V = (q1^2 + q2^2)/2 + q1^2 q2 - q2^3/3, T = |p|^2/2 or a T(p) of degree four with mixed terms. */
 static int V_q(void *u, double t, const double y[], double g[])
 {
