@@ -1,6 +1,7 @@
 /* cmd_compare.c - noether compare, noether demo: train every model for every seed, measure, print one table. Invariant: what
  * stdout, results.json and the report say comes from one hnn_compare_result. */
 /* SPDX-License-Identifier: MIT */
+#include "array.h"
 #include "report.h"
 #include "setup.h"
 
@@ -178,10 +179,21 @@ static void sizes_text(cli *c, const hnn_compare_result *r, const sizes *z)
     }
 }
 
-/* data of the first seed, the page */
+/* weights of every run, data of the first seed, the page */
 static int keep(cli *c, const hnn_compare_result *r)
 {
+    char name[96];
     int status = CLI_OK;
+    for (int k = 0; k < r->rows; k++)
+        for (int s = 0; s < r->seeds && !r->row[k].reference && status == CLI_OK; s++) {
+            snprintf(name, sizeof name, "%.32s-%d.safetensors", r->row[k].label, s + 1);
+            char *path = cli_path(c, name);
+            if (!path)
+                return cli_fail(c, "out of memory");
+            if (r->row[k].run[s].model && hnn_model_save(path, r->row[k].run[s].model, HNN_F64, &c->error))
+                status = cli_error(c);
+            free(path);
+        }
     const hnn_data *data[] = {&r->train[0], &r->test[0]};
     static const char *const file[] = {"train.npz", "test.npz"};
     for (int k = 0; k < 2 && status == CLI_OK; k++) {

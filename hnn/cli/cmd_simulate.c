@@ -225,3 +225,13 @@ const cli_command cli_cmd_simulate = {
     .groups = groups,
     .max_args = 1,
     .run = run};
+
+const cli_command cli_cmd_rollout = {
+    .name = "rollout",
+    .args = "RUN|WEIGHTS.safetensors",
+    .summary = "one trajectory of a learned model",
+    .more = "  noether rollout noether-demo/hnn-1.safetensors --start q=1 --method gonzalez\n",
+    .groups = groups,
+    .min_args = 1,
+    .max_args = 1,
+    .run = run};

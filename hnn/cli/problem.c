@@ -3,10 +3,12 @@
 #include "problem.h"
 
 #include <ctype.h>
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const cli_option cli_problem_options[] = {
     {"H", "TEXT", CLI_TEXT, NULL, "Hamiltonian as text instead of SYSTEM: \"p^2/(2*m) + 1 - cos(q)\"", 0, 0},
@@ -149,6 +151,60 @@ static int typed_row(cli *c, cli_problem *p)
     return CLI_OK;
 }
 
+/* A learned model: RUN/NAME.safetensors, or a folder with one or more of them (the first by name). */
+static int is_file(const char *name)
+{
+    size_t n = strlen(name);
+    struct stat st;
+    return (n > 12 && !strcmp(name + n - 12, ".safetensors")) || (strchr(name, '/') && !stat(name, &st)) ||
+           (!hnn_system_find(name, NULL) && !stat(name, &st));
+}
+
+static int weights_of(cli *c, const char *name, char path[4096])
+{
+    struct stat st;
+    glob_t g;
+    snprintf(path, 4096, "%.4000s", name);
+    if (stat(name, &st) || !S_ISDIR(st.st_mode))
+        return CLI_OK;
+    snprintf(path, 4096, "%.4000s/*.safetensors", name);
+    if (glob(path, 0, NULL, &g) || !g.gl_pathc)
+        return cli_usage(c, "%.200s holds no model (*.safetensors)", name);
+    snprintf(path, 4096, "%.4000s", g.gl_pathv[0]);
+    globfree(&g);
+    return CLI_OK;
+}
+
+static int learned_row(cli *c, cli_problem *p)
+{
+    char path[4096];
+    int status = weights_of(c, c->argv[0], path);
+    if (status == CLI_OK && hnn_model_load(path, &p->model, &c->error))
+        status = cli_error(c);
+    if (status != CLI_OK)
+        return status;
+    const hnn_model_spec *s = &p->model->spec;
+    if (cli_has(c, "set") || cli_has(c, "dissipation") || cli_has(c, "drive") || cli_has(c, "dof"))
+        return cli_usage(c, "a learned model is as it is: no --set, --dof, --dissipation or --drive");
+    p->learned = 1;
+    p->dof = s->dof;
+    p->row = (hnn_system){.name = c->argv[0],
+                          .title = p->model->row->title,
+                          .source = "learned",
+                          .H = s->H,
+                          .dof = s->dof,
+                          .span = 10,
+                          .step = 0.1,
+                          .angles = s->angles};
+    p->row.min_dof = 2 * p->dof > HNN_SYSTEM_COORDINATES;
+    for (int i = 0; i < (p->row.min_dof ? 2 : 2 * p->dof); i++) { /* where the training data were */
+        int at = p->row.min_dof ? i * p->dof : i;
+        double mean = s->mean ? s->mean[at] : 0, scale = s->scale ? s->scale[at] : 1;
+        p->row.box[i][0] = mean - 1.5 * scale, p->row.box[i][1] = mean + 1.5 * scale;
+    }
+    return CLI_OK;
+}
+
 static int named_row(cli *c, cli_problem *p)
 {
     const char *name = c->argv[0], *words[256];
@@ -179,7 +235,7 @@ int cli_problem_row(cli *c, cli_problem *p)
         return cli_usage(c, "both a system, '%.40s', and --H were given", c->argv[0]);
     if (!c->argc && !cli_has(c, "H"))
         return cli_usage(c, "a system or --H TEXT is missing; 'noether list systems' names the systems");
-    int status = c->argc ? named_row(c, p) : typed_row(c, p);
+    int status = !c->argc ? typed_row(c, p) : is_file(c->argv[0]) ? learned_row(c, p) : named_row(c, p);
     if (status != CLI_OK)
         return status;
     if (cli_has(c, "dissipation"))
@@ -271,9 +327,11 @@ static unsigned shape_of_H(const cli_problem *p)
 int cli_problem_open(cli *c, cli_problem *p)
 {
     int status = cli_problem_row(c, p);
-    if (status != CLI_OK)
+    if (status != CLI_OK) {
+        cli_problem_close(p);
         return status;
-    if (hnn_model_system(&p->row, p->dof, p->value, &p->model, &c->error) ||
+    }
+    if ((!p->learned && hnn_model_system(&p->row, p->dof, p->value, &p->model, &c->error)) ||
         hnn_flow_new(p->model, NULL, &p->flow, &c->error)) {
         status = cli_error(c);
         if (strstr(c->error.message, "unknown name"))
@@ -379,6 +437,8 @@ void cli_problem_json(cli *c, const cli_problem *p)
     hnn_text H = {0};
     cli_json_object(j, "system");
     cli_json_text(j, "name", p->typed ? NULL : p->row.name);
+    if (p->learned)
+        cli_json_text(j, "model", p->model->row->name);
     hnn_system_hamiltonian(&p->row, p->dof, &H, &c->error);
     cli_json_text(j, "H", H.s);
     hnn_text_free(&H);

@@ -1,5 +1,5 @@
-/* problem.h - the system a command works on: a row of the table or a Hamiltonian typed as text. Invariant: both end as
- * one hnn_system row with values, so that no command distinguishes them. */
+/* problem.h - the system a command works on: a row of the table, a Hamiltonian typed as text, or a learned model. Invariant:
+ * all end as one hnn_system row with values, a model and a flow, so that no command distinguishes them. */
 /* SPDX-License-Identifier: MIT */
 #ifndef CLI_PROBLEM_H
 #define CLI_PROBLEM_H
@@ -12,7 +12,7 @@
 
 typedef struct cli_problem {
     hnn_system row; /* texts belong to the command line or to the table */
-    int typed, dof;
+    int typed, learned, dof;
     double value[HNN_SYSTEM_PARAMETERS];
     char names[HNN_SYSTEM_PARAMETERS][24]; /* of typed parameters */
     int parameters;
@@ -25,7 +25,7 @@ typedef struct cli_problem {
 extern const cli_option cli_problem_options[];  /* --H --set --dof --dissipation --drive */
 extern const cli_option cli_sampling_options[]; /* --box --energy */
 
-/* cli_problem_row - the row and its values from SYSTEM (the first argument) or --H; reads --box and --energy where the
+/* cli_problem_row - the row and its values from SYSTEM or a file of weights (the first argument) or --H; reads --box and --energy where the
  * command has them. cli_problem_open - that, its model and its flow. Returns the exit status, reported. */
 int cli_problem_row(cli *c, cli_problem *p);
 int cli_problem_open(cli *c, cli_problem *p);
