@@ -2,7 +2,7 @@
  * Invariant: a contribution has the operand's shape or broadcasts to it; x gets exactly its own shape.
  *
  * SPDX-License-Identifier: MIT */
-#include "tape.h"
+#include "adjoint.h"
 
 ad_tape *ad_between(const char *who, int ny, const ad_var y[], int nx, const ad_var x[], ad_span *s)
 {
@@ -72,58 +72,6 @@ ad_tape *ad_between(const char *who, int ny, const ad_var y[], int nx, const ad_
     return t;
 }
 
-/* Contributions to the adjoint of each node: linked lists in one array. */
-typedef struct sums {
-    int32_t *head; /* by node, index + 1 */
-    struct part {
-        ad_var value;
-        int32_t next;
-    } * part;
-    int32_t n, cap;
-} sums;
-
-static bool contribute(sums *s, int32_t node, ad_var v)
-{
-    if (ad_is_number(v) && v.value == 0)
-        return true;
-    if (s->n == s->cap) {
-        int32_t cap = 2 * s->cap + 64;
-        struct part *p = realloc(s->part, (size_t)cap * sizeof *p);
-        if (!p)
-            return false;
-        s->part = p;
-        s->cap = cap;
-    }
-    s->part[s->n].value = v;
-    s->part[s->n].next = s->head[node];
-    s->head[node] = ++s->n;
-    return true;
-}
-
-/* The adjoint of a node: its contributions in the order they came, summed to its shape. */
-static ad_var total(sums *s, int32_t node, int32_t rows, int32_t cols, ad_tape *t)
-{
-    int n = 0;
-    for (int32_t i = s->head[node]; i; i = s->part[i - 1].next)
-        n++;
-    if (n == 0)
-        return N(0);
-    ad_var few[8], *v = n <= 8 ? few : malloc((size_t)n * sizeof *v);
-    if (!v)
-        return ad_fail(t, AD_ENOMEM, "ad_vjp: out of memory");
-    int k = n;
-    for (int32_t i = s->head[node]; i; i = s->part[i - 1].next) {
-        ad_var p = s->part[i - 1].value;
-        if (!ad_is_number(p) && !ad_is_void(p))
-            p = ad_sum_to(p, ad_rows(p) == rows ? rows : 1, ad_cols(p) == cols ? cols : 1);
-        v[--k] = p;
-    }
-    ad_var y = ad_add_n(n, v);
-    if (v != few)
-        free(v);
-    return y;
-}
-
 static ad_var shaped(ad_tape *t, ad_var v, int32_t rows, int32_t cols)
 {
     return ad_is_number(v) ? ad_fill(t, rows, cols, v.value) : ad_expand(v, rows, cols);
@@ -154,11 +102,20 @@ static ad_var repeated(ad_var y, ad_var d, int32_t rows, int32_t cols)
     return d;
 }
 
-static bool pull(ad_tape *t, ad_span *s, sums *acc, int32_t id, ad_var g)
+static bool pull(ad_tape *t, ad_span *s, ad_sums *acc, int32_t id, ad_var g)
 {
     ad_var few_a[8], few_d[8];
     bool few_w[8];
     int m;
+    const ad_node n = *ad_at_id(t, id);
+    if (n.op == OP_SLICE) {                               /* kept as a block: many are put together */
+        if (n.arg[0] < s->lo || !s->on[n.arg[0] - s->lo]) /* the slice is itself an x */
+            return true;
+        g = shaped(t, g, n.rows, n.cols);
+        if (!ad_sums_block(acc, n.arg[0] - s->lo, g, n.arg[1], n.arg[2]))
+            ad_fail(t, AD_ENOMEM, "ad_vjp: out of memory");
+        return !t->status;
+    }
     ad_var *a = operands(t, id, few_a, &m);
     ad_var *da = m <= 8 ? few_d : malloc((size_t)m * sizeof *da);
     bool *want = m <= 8 ? few_w : malloc((size_t)m * sizeof *want);
@@ -169,12 +126,12 @@ static bool pull(ad_tape *t, ad_span *s, sums *acc, int32_t id, ad_var g)
     }
     if (ok && m)
         ad_pullback(ad_var_of(t, id), g, a, want, da);
-    bool elementwise = ad_ops[ad_at_id(t, id)->op].kind == AD_ELEMENTWISE;
+    bool elementwise = ad_ops[n.op].kind == AD_ELEMENTWISE;
     for (int i = 0; ok && i < m; i++)
         if (want[i])
-            ok = contribute(acc, a[i].id - s->lo,
-                            elementwise ? repeated(ad_var_of(t, id), da[i], ad_rows(a[i]), ad_cols(a[i]))
-                                        : da[i]);
+            ok = ad_sums_add(acc, a[i].id - s->lo,
+                             elementwise ? repeated(ad_var_of(t, id), da[i], ad_rows(a[i]), ad_cols(a[i]))
+                                         : da[i]);
     if (m > 8) {
         free(a);
         free(da);
@@ -196,7 +153,7 @@ int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x
         return ad_status(t) ? ad_status(t) : AD_EARG;
     }
     size_t size = (size_t)(s.hi - s.lo) + 1;
-    sums acc = {.head = calloc(size, sizeof *acc.head)};
+    ad_sums acc = {.head = calloc(size, sizeof *acc.head)};
     uint8_t *is_x = calloc(size, 1); /* bit: an x; its adjoint is kept whole */
     bool ok = acc.head && is_x;
     for (int i = 0; ok && i < ny; i++) {
@@ -210,7 +167,7 @@ int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x
                     ad_shape_text(w[1], ad_rows(y[i]), ad_cols(y[i])));
             break;
         }
-        ok = contribute(&acc, y[i].id - s.lo, seed[i]);
+        ok = ad_sums_add(&acc, y[i].id - s.lo, seed[i]);
     }
     for (int i = 0; ok && i < nx; i++)
         if (x[i].id < s.hi)
@@ -223,7 +180,7 @@ int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x
         if (!s.on[id - s.lo] || !acc.head[id - s.lo])
             continue;
         const ad_node *n = ad_at_id(t, id);
-        ad_var g = total(&acc, id - s.lo, n->rows, n->cols, t);
+        ad_var g = ad_sums_total(&acc, id - s.lo, n->rows, n->cols, t);
         if (is_x[id - s.lo])
             for (int i = 0; i < nx; i++)
                 if (x[i].id == id)

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The rows in long double. */
 #include "kernels/ld.h"
@@ -199,6 +200,70 @@ Test(grad, gradient_of_a_plain_sum_counts_every_repetition_of_an_operand)
         }
         ad_free(t);
     }
+}
+
+/* Elements and blocks taken out one by one: their adjoints are put side by side (apart) or added up (overlapping). */
+Test(grad, gradient_of_blocks_has_every_block_at_its_place)
+{
+    static const struct {
+        int rows, cols, high, wide,
+            step; /* blocks of high x wide elements, every step columns; high 0: all rows */
+    } layouts[] = {{1, 12, 1, 1, 1},       {12, 1, 1, 1, 1},       {3, 4, 1, 1, 1},       {3, 4, 1, 2, 1},
+                   {3, 4, 2, 2, 1},        {3, 4, 2, 4, 1},        {1, 12, 1, 3, 4},      {1, 12, 1, 2, 3},
+                   {AD_BATCH, 4, 0, 1, 1}, {AD_BATCH, 4, 0, 2, 1}, {AD_BATCH, 7, 0, 1, 2}};
+    double v[21];
+    for (int i = 0; i < 21; i++)
+        v[i] = sin(2.0 * i + 1);
+    for (size_t k = 0; k < sizeof layouts / sizeof *layouts; k++) {
+        ad_tape *t = ad_new();
+        int r = layouts[k].rows, c = layouts[k].cols, high = layouts[k].high, wide = layouts[k].wide, n = 0;
+        int down = r < 0 ? 1 : r;
+        double count[12 * 12] = {0}; /* how often each element is taken, weighted */
+        ad_var x = ad_input(t, "x", r, c), sum[100], y = ad_num(0);
+        ad_set(x, r < 0 ? 3 : r, v);
+        for (int i = 0; i + (high ? high : 1) <= down; i++)
+            for (int j = 0; j + wide <= c; j += layouts[k].step) {
+                ad_var b = high ? ad_slice(x, i, high, j, wide) : ad_cols_of(x, j, wide);
+                sum[n] = ad_mul(n + 1, ad_sum(ad_exp(b)));
+                for (int p = 0; p < (high ? high : 1); p++)
+                    for (int q = 0; q < wide; q++)
+                        count[(i + p) * c + j + q] += n + 1;
+                n++;
+            }
+        for (int i = 0; i < n; i++)
+            y = ad_add(y, sum[i]);
+        ad_var w = ad_const(t, down, c, count), plain = ad_sum(ad_mul(w, ad_exp(x)));
+        ad_var g[3], h[3]; /* to order 3 */
+        for (int order = 0; order < 3; order++) {
+            g[order] = y = ad_grad(order ? ad_sum(ad_mul(y, x)) : y, x);
+            h[order] = plain = ad_grad(order ? ad_sum(ad_mul(plain, x)) : plain, x);
+            double want[36];
+            int size = (r < 0 ? 3 : r) * c;
+            memcpy(want, ad_value(h[order]), (size_t)size * sizeof *want);
+            const double *got = ad_value(g[order]);
+            cr_assert(got, "%s", ad_message(t));
+            for (int i = 0; i < size; i++)
+                cr_assert(fabs(got[i] - want[i]) <= 1e-12 * (1 + fabs(want[i])),
+                          "layout %zu, order %d, %d: %g, not %g", k, order, i, got[i], want[i]);
+        }
+        ad_free(t);
+    }
+}
+
+Test(grad, gradient_in_a_block_stops_at_the_block)
+{
+    double v[5] = {1, 2, 3, 4, 5};
+    ad_tape *t = ad_new();
+    ad_var z = ad_input(t, "z", 1, 5), q = ad_cols_of(z, 0, 2), g[2];
+    ad_set(z, 1, v);
+    ad_var y = ad_sum(ad_square(q));
+    for (int i = 0; i < 2; i++)
+        y = ad_add(y, ad_square(ad_at(q, 0, i)));
+    ad_grads(y, 2, (ad_var[]){q, z}, g);
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < (k ? 5 : 2); i++)
+            cr_assert_eq(ad_value(g[k])[i], i < 2 ? 4 * v[i] : 0);
+    ad_free(t);
 }
 
 Test(grad, stop_blocks_a_derivative)

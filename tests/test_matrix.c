@@ -383,7 +383,7 @@ Test(matrix, errors_say_what_was_given_and_needed)
 
 Test(matrix, every_allocation_that_fails_is_an_error_and_no_leak)
 {
-    for (int what = 0; what < 8; what++)
+    for (int what = 0; what < 9; what++)
         for (long n = 1;; n++) {
             failalloc_arm(n, what % 2);
             ad_tape *t = ad_new();
@@ -414,6 +414,14 @@ Test(matrix, every_allocation_that_fails_is_an_error_and_no_leak)
                     break;
                 case 6:
                     ad_unpack(ad_pack(2, (ad_var[]){x, w}), 2, (ad_var[]){x, w}, out);
+                    break;
+                case 7: /* blocks that are put side by side, and that overlap */
+                    for (int i = 0; i < 2; i++) {
+                        ad_var s = ad_num(0);
+                        for (int j = 0; j < 3; j++)
+                            s = ad_add(s, ad_sum(ad_sin(ad_cols_of(x, j, i + 1))));
+                        ad_grad(s, x);
+                    }
                     break;
                 default:
                     ad_poisson(ad_sum(ad_sin(x)), ad_sum(x), x, ad_sin(x));
