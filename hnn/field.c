@@ -10,7 +10,7 @@ ad_var hnn_canonical(ad_var g)
     return ad_concat_cols(2, part);
 }
 
-ad_var hnn_field(hnn_function *H, const hnn_structure *s, ad_var z, ad_var time, ad_var u,
+ad_var hnn_field(hnn_recorded *H, const hnn_structure *s, ad_var z, ad_var time, ad_var u,
                  const ad_var params[])
 {
     int n = ad_cols(z) / 2;

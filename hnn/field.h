@@ -13,16 +13,16 @@ struct ad_pool; /* of ad.h */
 /* What stands beside J grad H. Zero: nothing, the field is canonical. */
 typedef struct hnn_structure {
     const void *context; /* given to H and to the functions below */
-    hnn_function *D;     /* Rayleigh's function of y = (q, v), v = dH/dp -> [B,1]: p' gets - dD/dv */
-    hnn_function *R; /* L [B, (2n)^2], a matrix per row: z' gets - L L' grad H, so energy is never gained */
-    hnn_function *g; /* G [B, 2n m], a matrix per row: z' gets G u */
+    hnn_recorded *D;     /* Rayleigh's function of y = (q, v), v = dH/dp -> [B,1]: p' gets - dD/dv */
+    hnn_recorded *R; /* L [B, (2n)^2], a matrix per row: z' gets - L L' grad H, so energy is never gained */
+    hnn_recorded *g; /* G [B, 2n m], a matrix per row: z' gets G u */
 } hnn_structure;
 
 /* hnn_field - (J - R) grad H + g u - (0, dD/dv).   H -> [B,1], z [B, 2n] with columns q1..qn p1..pn, time [B,1] or a
  * number, u [B,m] (read only when s->g) -> [B, 2n]. s NULL: J grad H. The gradient of each row is one reverse
  * sweep from seed 1 on H [B,1], since row i of H depends on row i of z only.
  * q' = dH/dp, p' = -dH/dq. Errors: of the tape; AD_ESHAPE when z has an odd number of columns. */
-ad_var hnn_field(hnn_function *H, const hnn_structure *s, ad_var z, ad_var time, ad_var u,
+ad_var hnn_field(hnn_recorded *H, const hnn_structure *s, ad_var z, ad_var time, ad_var u,
                  const ad_var params[]);
 
 /* hnn_canonical - J g: (g_q, g_p) -> (g_p, -g_q), columns of g [B, 2n]. */

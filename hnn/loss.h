@@ -57,11 +57,7 @@ void hnn_samples_free(hnn_samples *s);
 
 /* ---- What an optimiser sees ------------------------------------------------------------------------------ */
 
-/* A function of x [size] with gradient g [size] (NULL: not wanted); 0, or a code of error.h and e filled. A value that is
- * not finite is not an error: the line search steps back. */
-typedef int hnn_value(void *context, const double x[], double *f, double g[], hnn_error *e);
-/* Residuals r [rows] and their Jacobian jacobian [rows, size], row-major (NULL: not wanted). */
-typedef int hnn_residuals(void *context, const double x[], double r[], double jacobian[], hnn_error *e);
+/* A value that is not finite is not an error here: a line search steps back. */
 
 /* Loss and gradient of a model on samples, compiled once. */
 typedef struct hnn_objective hnn_objective;
@@ -77,12 +73,13 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
 void hnn_objective_free(hnn_objective *o);
 long hnn_objective_size(const hnn_objective *o); /* parameters */
 long hnn_objective_rows(const hnn_objective *o); /* residuals: samples x columns */
-/* hnn_objective_value - an hnn_value with context = the objective: all samples. */
+/* hnn_objective_value - loss f and gradient g [size] (NULL: not wanted) at theta [size], over all samples. The first argument
+ * is the objective; a void pointer, so that the function is a callback. */
 int hnn_objective_value(void *objective, const double theta[], double *f, double g[], hnn_error *e);
 /* hnn_objective_batch - the same on the n samples with these numbers (rows NULL: all of them). */
 int hnn_objective_batch(hnn_objective *o, const double theta[], long n, const long rows[], double *f,
                         double g[], hnn_error *e);
-/* hnn_objective_residuals - an hnn_residuals with context = the objective; loss = mean of r^2. */
+/* hnn_objective_residuals - r [rows] and the Jacobian [rows, size], row-major (NULL: not wanted); the loss is the mean of r^2. */
 int hnn_objective_residuals(void *objective, const double theta[], double r[], double jacobian[],
                             hnn_error *e);
 

@@ -23,7 +23,7 @@ enum {
 };
 
 /* A function of the state that can be recorded: z [B, 2n], time [B,1] or a number, parameters -> [B, columns]. */
-typedef ad_var hnn_function(const void *context, ad_var z, ad_var time, const ad_var params[]);
+typedef ad_var hnn_recorded(const void *context, ad_var z, ad_var time, const ad_var params[]);
 
 /* A network of a row: what it sees, and how many columns it gives. n is the number of degrees of freedom. */
 enum { HNN_SEES_Z = 1, HNN_SEES_Q, HNN_SEES_P };
@@ -39,8 +39,8 @@ typedef struct hnn_model_row { /* the context of its functions is the hnn_model 
     unsigned flags;
     const char *loss; /* the loss it is trained with unless told: a name of loss.h */
     hnn_part part[HNN_PARTS];
-    hnn_function *H, *D, *R, *g; /* as in field.h; NULL: none */
-    hnn_function *rate;          /* the field itself [B, 2n], where there is no H */
+    hnn_recorded *H, *D, *R, *g; /* as in field.h; NULL: none */
+    hnn_recorded *rate;          /* the field itself [B, 2n], where there is no H */
 } hnn_model_row;
 int hnn_model_count(void);
 const hnn_model_row *hnn_model_at(int i); /* NULL outside 0 .. count-1 */
