@@ -1,14 +1,11 @@
 /* test_model.c - every model row: field, energy and Jacobian against complex steps in long double, counts of
  * parameters, initial weights, and what is refused. */
 /* SPDX-License-Identifier: MIT */
-#include "array.h"
 #include "field.h"
 #include "model.h"
 #include "model_oracle.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <unistd.h>
 
 static int slow(void) { return getenv("NOETHER_TEST_SHORT") != NULL; }
 
@@ -281,56 +278,4 @@ Test(model, rollout_follows_the_pendulum_and_a_diverging_one_ends_in_nan)
     cr_expect_float_eq(z[2], 2, 1e-8);
     hnn_flow_free(flow);
     hnn_model_free(m);
-}
-
-Test(model, saved_and_loaded_is_the_same_model)
-{
-    char folder[] = "/tmp/noether_modelXXXXXX", path[64];
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/m.safetensors", folder);
-    hnn_error e = {0};
-    for (int row = 0; row < hnn_model_count(); row++) {
-        hnn_model_spec s = oracle_spec(row, 2, 4);
-        hnn_model *m = make(&s, 3), *back = NULL;
-        m->theta[0] = 1.0 / 3;
-        cr_assert_eq(hnn_model_save(path, m, HNN_F64, &e), HNN_OK, "%s", e.message);
-        cr_assert_eq(hnn_model_load(path, &back, &e), HNN_OK, "%s", e.message);
-        cr_assert_eq(back->size, m->size);
-        cr_expect_eq(memcmp(back->theta, m->theta, sizeof *m->theta * (size_t)m->size), 0);
-        hnn_flow *a = NULL, *b = NULL;
-        cr_assert_eq(hnn_flow_new(m, NULL, &a, &e), HNN_OK);
-        cr_assert_eq(hnn_flow_new(back, NULL, &b, &e), HNN_OK);
-        double f[12], g[12];
-        cr_assert_eq(hnn_flow_rate(a, 3, 0.3, states[0], f, &e), HNN_OK);
-        cr_assert_eq(hnn_flow_rate(b, 3, 0.3, states[0], g, &e), HNN_OK);
-        cr_expect_eq(memcmp(f, g, sizeof f), 0, "%s", s.model);
-        hnn_flow_free(a), hnn_flow_free(b);
-        hnn_model_free(back);
-        cr_assert_eq(hnn_model_save(path, m, HNN_F32, &e), HNN_OK);
-        cr_assert_eq(hnn_model_load(path, &back, &e), HNN_OK);
-        cr_expect_eq(back->theta[0], (double)(float)(1.0 / 3));
-        hnn_model_free(back);
-        hnn_model_free(m);
-    }
-    /* not a model, and a model with a matrix of another shape */
-    hnn_arrays odd = {0};
-    hnn_model *m = NULL;
-    cr_assert_eq(hnn_safetensors_write(path, &odd, &e), HNN_OK);
-    cr_expect_eq(hnn_model_load(path, &m, &e), HNN_EFORMAT);
-    cr_expect(strstr(e.message, "not a model"), "%s", e.message);
-    const char *const note[][2] = {
-        {"format", "noether model 1"}, {"model", "hnn"}, {"dof", "1"}, {"layers", "1"}, {"width", "3"}};
-    for (int i = 0; i < 5; i++)
-        cr_assert_eq(hnn_arrays_note(&odd, note[i][0], note[i][1], &e), HNN_OK);
-    cr_assert_eq(hnn_safetensors_write(path, &odd, &e), HNN_OK);
-    cr_expect_eq(hnn_model_load(path, &m, &e), HNN_ESHAPE);
-    cr_expect(strstr(e.message, "missing"), "%s", e.message);
-    cr_assert_eq(hnn_arrays_add(&odd, "spec.mean", HNN_F64, 1, (long[]){3}, (double[]){1, 2, 3}, &e), HNN_OK);
-    cr_assert_eq(hnn_safetensors_write(path, &odd, &e), HNN_OK);
-    cr_expect_eq(hnn_model_load(path, &m, &e), HNN_ESHAPE);
-    cr_expect(strstr(e.message, "spec.mean has 3 numbers"), "%s", e.message);
-    hnn_arrays_free(&odd);
-    cr_expect_eq(hnn_model_load("/nowhere/m.safetensors", &m, &e), HNN_EIO);
-    cr_expect_null(m);
-    remove(path), rmdir(folder);
 }
