@@ -333,16 +333,22 @@ typedef struct ad_report { /* what compiling did */
 AD_API void ad_program_report(const ad_program *p, ad_report *out);
 AD_API char *ad_program_dump(const ad_program *p); /* the instructions as aligned text; free() it */
 
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
-/* ad_eval - the beginner's path: compile, keep, run. Uses the values of ad_set; out[i] takes rows*cols numbers. */
+/* ad_eval - the beginner's path: compile, keep, run. Uses the values of ad_set; out[i] takes rows*cols numbers.
+ * The tape keeps the last programs made, until ad_rewind. Returns AD_OK or the status of the tape. */
 AD_API int ad_eval(ad_tape *t, int n, const ad_var x[], double *const out[]);
 
 /* 8. Functions, loops, roots, callbacks --------------------------------------------------------------- */
 
-typedef struct ad_func ad_func; /* a recorded function: a private copy of the nodes between in and out */
+/* ad_func_new - a recorded function: a private copy of the nodes between in[] (any values of one tape, each once) and
+ * out[], with the shapes they have; AD_BATCH is bound anew at each call. It never changes; threads and tapes may share
+ * it. NULL on error, which the tape of the outputs keeps: AD_EUNBOUND when the outputs need another input. */
+typedef struct ad_func ad_func;
 AD_API ad_func *ad_func_new(int nin, const ad_var in[], int nout, const ad_var out[]);
-AD_API void ad_func_free(ad_func *f); /* tapes that call it keep it alive */
-AD_API int ad_call(ad_tape *t, const ad_func *f, const ad_var in[], ad_var out[]); /* as one node */
+AD_API void ad_func_free(ad_func *f); /* tapes and programs that call it keep it alive */
+/* ad_call - out[] = f(in[]) as one node of t. The shapes of in[] are those of the function, its AD_BATCH any one row
+ * count; numbers and single rows are repeated. Returns AD_OK or the status of the tape. */
+AD_API int ad_call(ad_tape *t, const ad_func *f, const ad_var in[], ad_var out[]);
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* ad_scan - for k = 0 ... count-1:  (carry, y_k) = f(shared, carry, per_step_k).
  * f takes nshared, then ncarry, then nstep inputs and gives ncarry, then ncollect outputs. per_step and
  * collected hold step k in columns k*c ... k*c+c-1. The derivative keeps about sqrt(count) carries (or

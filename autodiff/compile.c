@@ -16,6 +16,9 @@ void ad_program_free(ad_program *p)
     free(p->ins);
     free(p->pool);
     free(p->consts);
+    for (int32_t i = 0; i < p->nobjects; i++)
+        ad_object_drop(p->object[i]);
+    free(p->object);
     free(p);
 }
 
@@ -66,7 +69,7 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
                 nin, nout, o.real, o.opt, o.block);
         return NULL;
     }
-    ad_ir ir = {.k = ad_kernels_for(o.real)};
+    ad_ir ir = {.k = ad_kernels_for(o.real), .write_out = o.opt == AD_OPT_FULL};
     ad_var *y = outputs(t, nout, out);
     ad_program *p = y ? calloc(1, sizeof *p) : NULL;
     bool full = o.opt == AD_OPT_FULL;
@@ -86,6 +89,10 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         p->consts = ir.consts;
         p->nconsts = ir.nconsts;
         p->in = ir.in;
+        p->object = ir.object;
+        p->nobjects = ir.nobjects;
+        ir.object = NULL;
+        ir.nobjects = 0;
         ir.consts = NULL;
         ir.in = NULL;
     }

@@ -101,7 +101,8 @@ static bool compute(folder *f, ad_node *n)
     ad_ir *ir = f->ir;
     const int32_t *a = ad_ir_args(ir, n);
     int m = ad_ir_nargs(ir, n);
-    if (n->rows < 0 || (int64_t)n->rows * n->cols > LARGEST || m > 8 || !ir->k->run[n->op])
+    if (n->rows < 0 || (int64_t)n->rows * n->cols > LARGEST || m > 8 || !ir->k->run[n->op] ||
+        ad_has_object(n->op))
         return true;
     for (int i = 0; i < m; i++)
         if (at(f, a[i])->op != OP_CONST)

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "adjoint.h"
+#include "object.h"
 
 ad_tape *ad_between(const char *who, int ny, const ad_var y[], int nx, const ad_var x[], ad_span *s)
 {
@@ -102,12 +103,34 @@ static ad_var repeated(ad_var y, ad_var d, int32_t rows, int32_t cols)
     return d;
 }
 
+/* A node of several results: the adjoint of each is a block whose row is its number. */
+static bool pull_results(ad_tape *t, const ad_span *s, const ad_sums *acc, int32_t id, const ad_var a[],
+                         const bool want[], ad_var da[])
+{
+    const ad_object *o = ad_object_of(t, ad_at_id(t, id));
+    ad_var *g = malloc(((size_t)o->nout + 1) * sizeof *g);
+    if (!g)
+        return false;
+    for (int k = 0; k < o->nout; k++)
+        g[k] = N(0);
+    for (int32_t i = acc->head[id - s->lo]; i; i = acc->part[i - 1].next)
+        g[acc->part[i - 1].row] = ad_add(acc->part[i - 1].value, g[acc->part[i - 1].row]);
+    if (!t->status)
+        o->class->pullback(o, ad_var_of(t, id), a, g, want, da);
+    free(g);
+    return true;
+}
+
 static bool pull(ad_tape *t, ad_span *s, ad_sums *acc, int32_t id, ad_var g)
 {
     ad_var few_a[8], few_d[8];
     bool few_w[8];
     int m;
     const ad_node n = *ad_at_id(t, id);
+    if (n.op == OP_RESULT) {
+        g = shaped(t, g, n.rows, n.cols);
+        return ad_sums_block(acc, n.arg[0] - s->lo, g, n.arg[1], 0);
+    }
     if (n.op == OP_SLICE) {                               /* kept as a block: many are put together */
         if (n.arg[0] < s->lo || !s->on[n.arg[0] - s->lo]) /* the slice is itself an x */
             return true;
@@ -124,7 +147,9 @@ static bool pull(ad_tape *t, ad_span *s, ad_sums *acc, int32_t id, ad_var g)
         want[i] = a[i].id >= s->lo && s->on[a[i].id - s->lo];
         da[i] = N(0);
     }
-    if (ok && m)
+    if (ok && ad_is_object(n.op))
+        ok = pull_results(t, s, acc, id, a, want, da);
+    else if (ok && m)
         ad_pullback(ad_var_of(t, id), g, a, want, da);
     bool elementwise = ad_ops[n.op].kind == AD_ELEMENTWISE;
     for (int i = 0; ok && i < m; i++)
@@ -180,7 +205,7 @@ int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x
         if (!s.on[id - s.lo] || !acc.head[id - s.lo])
             continue;
         const ad_node *n = ad_at_id(t, id);
-        ad_var g = ad_sums_total(&acc, id - s.lo, n->rows, n->cols, t);
+        ad_var g = ad_is_object(n->op) ? N(1) : ad_sums_total(&acc, id - s.lo, n->rows, n->cols, t);
         if (is_x[id - s.lo])
             for (int i = 0; i < nx; i++)
                 if (x[i].id == id)
@@ -258,11 +283,33 @@ static ad_var push(ad_tape *t, int32_t id, int m, const ad_var a[], ad_var ta[],
     return ad_shape_tangent(y, a, ta);
 }
 
+/* Tangents of all results of nodes of several; the tangent of such a node is the number of its first one. */
+typedef struct results {
+    ad_var *v;
+    int32_t n;
+} results;
+
+static ad_var push_results(ad_tape *t, results *r, int32_t id, const ad_var a[], const ad_var ta[])
+{
+    const ad_object *o = ad_object_of(t, ad_at_id(t, id));
+    int32_t at = r->n ? r->n : 1; /* 0 would say that there is none */
+    ad_var *v = realloc(r->v, ((size_t)at + (size_t)o->nout) * sizeof *v);
+    if (!v)
+        return ad_fail(t, AD_ENOMEM, "ad_jvp: out of memory");
+    r->v = v;
+    r->n = at + o->nout;
+    for (int k = 0; k < o->nout; k++)
+        v[at + k] = N(0);
+    o->class->tangent(o, ad_var_of(t, id), a, ta, v + at);
+    return N(at);
+}
+
 int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[], ad_var dy[])
 {
     ad_span s;
     ad_tape *t = ad_between("ad_jvp", ny, y, nx, x, &s);
     ad_var *tan = NULL;
+    results many = {NULL, 0};
     if (t) {
         tan = malloc(((size_t)(s.hi - s.lo) + 1) * sizeof *tan);
         if (!tan)
@@ -296,8 +343,12 @@ int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[],
                 want[i] = want[i] && !(ad_is_number(ta[i]) && ta[i].value == 0);
                 any = any || want[i];
             }
-            if (any) {
-                ad_var p = push(t, id, m, a, ta, want);
+            if (any && ad_is_object(ad_at_id(t, id)->op)) {
+                tan[id - s.lo] = push_results(t, &many, id, a, ta);
+            } else if (any) {
+                const ad_node *n = ad_at_id(t, id);
+                ad_var p = n->op == OP_RESULT ? many.v[(int32_t)ta[0].value + n->arg[1]]
+                                              : push(t, id, m, a, ta, want);
                 tan[id - s.lo] =
                     ad_is_number(tan[id - s.lo]) && tan[id - s.lo].value == 0 ? p : ad_add(tan[id - s.lo], p);
             }
@@ -320,6 +371,7 @@ int ad_jvp(int ny, const ad_var y[], int nx, const ad_var x[], const ad_var v[],
             dy[i] = shaped(t, y[i].id >= s.lo ? tan[y[i].id - s.lo] : N(0), ad_rows(y[i]), ad_cols(y[i]));
     }
     free(tan);
+    free(many.v);
     if (t)
         free(s.on);
     return home && ad_status(home) ? ad_status(home) : t ? AD_OK : AD_EARG;

@@ -1,9 +1,10 @@
 /* live.c - pass: the nodes that the outputs need, in recorded order, renumbered without gaps.
  * Contract: operands come before their users; each listed input is one node or -1; every constant with a fixed
  * number of rows has become numbers of the program's type, every constant with a batch of rows an expansion of one
- * number.
+ * number. A call of a small function has become the function's nodes.
  *
  * SPDX-License-Identifier: MIT */
+#include "func.h"
 #include "program.h"
 
 enum { LARGE = 4096 }; /* a constant of equal elements beyond this is expanded when it runs, not stored */
@@ -17,6 +18,9 @@ void ad_ir_free(ad_ir *ir)
     free(ir->in);
     free(ir->out);
     free(ir->consts);
+    for (int32_t i = 0; i < ir->nobjects; i++)
+        ad_object_drop(ir->object[i]);
+    free(ir->object);
     memset(ir, 0, sizeof *ir);
 }
 
@@ -92,7 +96,7 @@ static bool name_inputs(ad_ir *ir, ad_tape *t, const uint8_t *need, int32_t top,
 }
 
 /* Marks what the outputs need; counts nodes and pool entries. */
-static void mark(const ad_tape *t, uint8_t *need, int32_t top, int32_t *nodes, int64_t *pool)
+static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, int64_t *nodes, int64_t *pool)
 {
     *nodes = 0;
     *pool = 0;
@@ -106,59 +110,154 @@ static void mark(const ad_tape *t, uint8_t *need, int32_t top, int32_t *nodes, i
             need[a[i]] = 1;
         *nodes += 1 + (n->op == OP_FILL); /* a filled batch needs its number */
         *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
+        const ad_func *f = write_out ? ad_inlined(t, n) : NULL;
+        *nodes += f ? f->inline_nodes : 0;
+        *pool += f ? f->inline_pool : 0;
     }
 }
 
-static bool copy_node(ad_ir *ir, const ad_tape *t, int32_t id, int32_t *map, const int32_t *slot)
+/* One tape being copied: that of the program, or that of a function where it is called. */
+typedef struct copier {
+    ad_ir *ir;
+    const ad_tape *t;
+    int32_t
+        *map; /* by node of t: node of ir; a call that is written out: where its results begin in `result` */
+    const int32_t *slot;
+    int32_t bind, origin; /* rows of ir that t's batch is; for messages, -1: the node's own id */
+    int32_t *result, nresults, results_cap;
+} copier;
+
+static int32_t bound(const copier *c, int32_t rows) { return rows < 0 ? -rows * c->bind : rows; }
+
+static bool write_out(copier *c, int32_t id, const ad_func *f);
+
+/* The number of the object in the program, -1 when out of memory. */
+static int32_t add_object(ad_ir *ir, const ad_object *o)
 {
-    const ad_node *n = ad_at_id(t, id);
-    ad_node m = *n;
-    m.flags &= NODE_EXT;
-    if (n->op == OP_INPUT) {
-        ir->in[slot[n->arg[0]]] = ir->n;
-        m.arg[0] = slot[n->arg[0]];
-    } else if (n->op == OP_CONST) {
-        const double *v = t->values + ad_const_at(ad_attrs(t, n));
-        if (!constant(ir, &m, (int64_t)n->rows * n->cols, v, 1))
-            return false;
-    } else if (n->op == OP_FILL) {
-        const double *v = t->values + n->arg[0];
-        if (n->rows < 0 || (int64_t)n->rows * n->cols > LARGE) {
-            ad_node one = *n;
-            one.rows = one.cols = 1;
-            if (!constant(ir, &one, 1, v, 0))
-                return false;
-            ir->node[ir->n] = one;
-            ir->origin[ir->n] = id;
-            m = (ad_node){.op = OP_EXPAND, .nargs = 1, .rows = n->rows, .cols = n->cols, .arg = {ir->n++}};
-        } else if (!constant(ir, &m, (int64_t)n->rows * n->cols, v, 0)) {
-            return false;
-        }
-    } else if (n->flags & NODE_EXT) {
-        int nargs = ad_nargs(t, n);
-        const int32_t *a = ad_args(t, n);
-        int32_t at = ir->next + 1;
-        ir->ext[at - 1] = nargs;
-        for (int i = 0; i < nargs; i++)
-            ir->ext[at + i] = map[a[i]];
-        if (n->nattr)
-            memcpy(ir->ext + at + nargs, a + nargs, (size_t)n->nattr * sizeof *a);
-        ir->next = at + nargs + n->nattr;
-        m.arg[0] = at;
-    } else {
-        for (int i = 0; i < n->nargs; i++)
-            m.arg[i] = map[n->arg[i]];
+    if (ir->nobjects == ir->objects_cap) {
+        int32_t cap = 2 * ir->objects_cap + 8;
+        const ad_object **more = realloc(ir->object, (size_t)cap * sizeof *more);
+        if (!more)
+            return -1;
+        ir->object = more;
+        ir->objects_cap = cap;
     }
-    map[id] = ir->n;
-    ir->origin[ir->n] = id;
+    ir->object[ir->nobjects] = ad_object_keep(o);
+    return ir->nobjects++;
+}
+
+static void place_node(copier *c, int32_t id, ad_node m)
+{
+    ad_ir *ir = c->ir;
+    c->map[id] = ir->n;
+    ir->origin[ir->n] = c->origin < 0 ? id : c->origin;
     ir->node[ir->n++] = m;
+}
+
+/* A constant: numbers of the program; a batch of rows, or a large one, is expanded when it runs. */
+static bool copy_constant(copier *c, const ad_node *n, ad_node *m)
+{
+    ad_ir *ir = c->ir;
+    const ad_tape *t = c->t;
+    if (n->op == OP_CONST)
+        return constant(ir, m, (int64_t)n->rows * n->cols, t->values + ad_const_at(ad_attrs(t, n)), 1);
+    const double *v = t->values + n->arg[0];
+    if (m->rows > 0 && (int64_t)m->rows * m->cols <= LARGE)
+        return constant(ir, m, (int64_t)m->rows * m->cols, v, 0);
+    ad_node one = *m;
+    one.rows = one.cols = 1;
+    if (!constant(ir, &one, 1, v, 0))
+        return false;
+    ir->node[ir->n] = one;
+    ir->origin[ir->n] = c->origin < 0 ? 0 : c->origin;
+    *m = (ad_node){.op = OP_EXPAND, .nargs = 1, .rows = m->rows, .cols = m->cols, .arg = {ir->n++}};
     return true;
+}
+
+static bool copy_node(copier *c, int32_t id)
+{
+    ad_ir *ir = c->ir;
+    const ad_tape *t = c->t;
+    const ad_node *n = ad_at_id(t, id);
+    const int32_t *a = ad_args(t, n);
+    int nargs = ad_nargs(t, n);
+    ad_node m = *n;
+    const ad_func *f = ir->write_out ? ad_inlined(t, n) : NULL;
+    if (f)
+        return write_out(c, id, f);
+    if (n->op == OP_RESULT && ir->write_out && ad_inlined(t, ad_at_id(t, a[0]))) {
+        c->map[id] = c->result[c->map[a[0]] + n->arg[1]];
+        return true;
+    }
+    m.flags &= NODE_EXT;
+    m.rows = bound(c, n->rows);
+    if (n->op == OP_INPUT) {
+        ir->in[c->slot[n->arg[0]]] = ir->n;
+        m.arg[0] = c->slot[n->arg[0]];
+    } else if (n->op == OP_CONST || n->op == OP_FILL) {
+        if (!copy_constant(c, n, &m))
+            return false;
+    } else {
+        int32_t *to = m.arg;
+        if (n->flags & NODE_EXT) {
+            ir->ext[ir->next] = nargs;
+            m.arg[0] = ir->next + 1;
+            to = ir->ext + m.arg[0];
+            ir->next += 1 + nargs + n->nattr;
+            if (n->nattr)
+                memcpy(to + nargs, a + nargs, (size_t)n->nattr * sizeof *a);
+        }
+        for (int i = 0; i < nargs; i++)
+            to[i] = c->map[a[i]];
+        if (n->op == OP_SLICE || n->op == OP_PAD)
+            to[nargs] = bound(c, to[nargs]);
+        if (n->op == OP_RESULT) /* the object of the node it is a part of */
+            to[2] = ad_ir_attrs(ir, &ir->node[to[0]])[0];
+        else if (ad_is_object(n->op) && (to[nargs] = add_object(ir, ad_object_of(t, n))) < 0)
+            return false;
+    }
+    place_node(c, id, m);
+    return true;
+}
+
+/* The nodes of f in place of its call; its results are remembered for the OP_RESULT nodes that follow. */
+static bool write_out(copier *c, int32_t id, const ad_func *f)
+{
+    const ad_node *n = ad_at_id(c->t, id);
+    const int32_t *a = ad_args(c->t, n);
+    copier s = {.ir = c->ir,
+                .t = f->tape,
+                .map = malloc(((size_t)f->tape->n + 1) * sizeof *s.map),
+                .bind = bound(c, n->rows),
+                .origin = c->origin < 0 ? id : c->origin};
+    bool ok = s.map;
+    if (ok && c->nresults + f->o.nout > c->results_cap) {
+        int32_t cap = 2 * (c->nresults + f->o.nout);
+        int32_t *more = realloc(c->result, (size_t)cap * sizeof *more);
+        ok = more;
+        if (more) {
+            c->result = more;
+            c->results_cap = cap;
+        }
+    }
+    for (int i = 0; ok && i < f->o.nin; i++)
+        s.map[f->in[i].id] = c->map[a[i]];
+    for (int32_t k = 0; ok && k < f->tape->n; k++)
+        if (f->need[k] && ad_at_id(f->tape, k)->op != OP_INPUT)
+            ok = copy_node(&s, k);
+    for (int i = 0; ok && i < f->o.nout; i++)
+        c->result[c->nresults + i] = s.map[f->out[i].id];
+    c->map[id] = c->nresults;
+    c->nresults += f->o.nout;
+    free(s.map);
+    free(s.result);
+    return ok;
 }
 
 bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[])
 {
-    int32_t top = 0, nodes;
-    int64_t pool;
+    int32_t top = 0;
+    int64_t nodes, pool;
     for (int i = 0; i < nout; i++)
         top = out[i].id >= top ? out[i].id + 1 : top;
     uint8_t *need = calloc((size_t)top + 1, 1);
@@ -173,7 +272,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     if (ok) {
         for (int i = 0; i < nout; i++)
             need[out[i].id] = 1;
-        mark(t, need, top, &nodes, &pool);
+        mark(t, need, top, ir->write_out, &nodes, &pool);
         if (!name_inputs(ir, t, need, top, nin, in, slot)) {
             free(need);
             free(map);
@@ -183,14 +282,16 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
         ir->node = malloc(((size_t)nodes + 1) * sizeof *ir->node);
         ir->origin = malloc(((size_t)nodes + 1) * sizeof *ir->origin);
         ir->ext = malloc(((size_t)pool + 1) * sizeof *ir->ext);
-        ir->ext_cap = (int32_t)pool + 1;
-        ok = ir->node && ir->origin && ir->ext;
+        ir->ext_cap = pool < INT32_MAX ? (int32_t)pool + 1 : 0;
+        ok = ir->node && ir->origin && ir->ext && nodes < INT32_MAX && pool < INT32_MAX;
     }
     for (int i = 0; ok && i < nin; i++)
         ir->in[i] = -1;
+    copier c = {.ir = ir, .t = t, .map = map, .slot = slot, .bind = AD_BATCH, .origin = -1};
     for (int32_t id = 0; ok && id < top; id++)
         if (need[id])
-            ok = copy_node(ir, t, id, map, slot);
+            ok = copy_node(&c, id);
+    free(c.result);
     for (int i = 0; ok && i < nout; i++)
         ir->out[i] = map[out[i].id];
     free(need);

@@ -2,7 +2,7 @@
  * Their derivative rules are in ops_rules.c, their kernels in kernels/.
  *
  * SPDX-License-Identifier: MIT */
-#include "tape.h"
+#include "object.h"
 
 static ad_var one(const char *who, ad_var x, ad_tape **t, int32_t *r, int32_t *c)
 {
@@ -382,6 +382,14 @@ ad_var ad_again(const ad_tape *from, const ad_node *n, ad_tape *t, const ad_var 
         return ad_row_cholesky(x[0], at[0]);
     case OP_ROW_LOGDET:
         return ad_row_logdet(x[0], at[0]);
+    case OP_CALL:
+    case OP_SCAN:
+    case OP_SCAN_BACK:
+    case OP_ROOT:
+    case OP_CUSTOM:
+        return ad_object_node(t, ad_ops[n->op].name, ad_object_of(from, n), x);
+    case OP_RESULT:
+        return ad_result(x[0], at[0]);
     case OP_INPUT:
         return ad_fail(t, AD_EARG, "an input cannot be recorded again");
     default:

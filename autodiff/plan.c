@@ -108,12 +108,35 @@ static bool is_view(const ad_ir *ir, const ad_node *n, int64_t *offset)
     *offset = 0;
     if (n->op == OP_RESHAPE)
         return true;
+    if (n->op == OP_RESULT) { /* where it begins may depend on the batch */
+        const ad_object *o = ir->object[n->arg[2]];
+        const ad_node *of = &ir->node[n->arg[0]];
+        *offset = ad_result_at(o, n->arg[1], of->rows > 0 ? of->rows : 0);
+        return of->rows > 0 || o->at_row[n->arg[1]] == 0;
+    }
     if (n->op != OP_SLICE || n->rows < 0)
         return false;
     const int32_t *a = ad_ir_args(ir, n);
     const ad_node *o = &ir->node[a[0]];
     *offset = (int64_t)a[1] * o->cols + a[2];
     return o->rows > 0 && (n->rows == 1 || n->cols == o->cols);
+}
+
+/* A buffer for all results of a node, one after another: fixed numbers and so many a row. */
+static int32_t take_results(planner *s, const ad_node *n)
+{
+    const ad_object *o = s->ir->object[ad_ir_attrs(s->ir, n)[0]];
+    int64_t fixed = o->at_fixed[o->nout], row = o->at_row[o->nout];
+    if (n->rows > 0) {
+        fixed += row * n->rows;
+        row = 0;
+    } else {
+        row *= -n->rows;
+    }
+    if (fixed == 0 || row == 0)
+        return take(&s->h, s->p, fixed ? FIXED : BATCH, fixed + row);
+    s->p->buffer[s->p->nbuffers] = (ad_buffer){fixed, row, false};
+    return s->p->nbuffers++;
 }
 
 static bool place_result(planner *s, int32_t i)
@@ -137,6 +160,8 @@ static bool place_result(planner *s, int32_t i)
                 s->last[a[k]] = -1;
             }
         }
+        if (ad_is_object(n->op))
+            at->index = take_results(s, n);
         if (at->index < 0)
             at->index = take(&s->h, p, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
     }
@@ -146,6 +171,8 @@ static bool place_result(planner *s, int32_t i)
             continue;
         s->last[r] = -1;
         int32_t b = p->place[r].index;
+        if (p->buffer[b].fixed && p->buffer[b].per_row)
+            continue; /* of both kinds: not given to another */
         if (rows && kind_of(&p->buffer[b]) != BLOCK)
             s->pending[s->npending++] = b; /* until the stage ends */
         else if (!put(&s->h, p, b))

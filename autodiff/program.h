@@ -8,7 +8,7 @@
 #ifndef AD_PROGRAM_H
 #define AD_PROGRAM_H
 
-#include "kernels/kernels.h"
+#include "object.h"
 
 /* The subgraph: nodes as on the tape, but operands are indices into node[] and every constant is an OP_CONST
  * whose attributes are the two halves of an offset into the numbers of the program. */
@@ -22,6 +22,9 @@ typedef struct ad_ir {
     int32_t *in, *out; /* node of each input (-1: not needed) and output */
     char *consts;      /* numbers of the program's type */
     int64_t nconsts, consts_cap;
+    const ad_object **object; /* what attributes of nodes of several results count; one reference each */
+    int32_t nobjects, objects_cap;
+    bool write_out; /* calls of small functions */
     const ad_kernels *k;
     ad_report report;
 } ad_ir;
@@ -79,6 +82,8 @@ struct ad_program {
     int32_t *pool;
     char *consts;
     int64_t nconsts;
+    const ad_object **object;
+    int32_t nobjects;
     int64_t scratch; /* numbers that the greediest kernel needs */
     ad_report report;
 };
@@ -91,6 +96,12 @@ static inline const int32_t *ad_ins_args(const ad_program *p, const ad_ins *i) {
 static inline const int32_t *ad_ins_attrs(const ad_program *p, const ad_ins *i)
 {
     return ad_ins_args(p, i) + ad_ins_nargs(p, i);
+}
+
+/* The object of an instruction; NULL for most. */
+static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *i)
+{
+    return ad_has_object(i->op) ? p->object[ad_ins_attrs(p, i)[i->op == OP_RESULT]] : NULL;
 }
 
 /* live.c: the nodes that the outputs need, in recorded order. false when out of memory or an input is missing. */

@@ -49,7 +49,8 @@ struct ad_work {
     lane *lane;
     patch *patch;
     int32_t npatch;
-    int32_t *moved; /* attributes that count rows of the batch, two an instruction */
+    int32_t *moved;   /* attributes that count rows of the batch, two an instruction */
+    ad_state **state; /* by instruction, of nodes with several results; NULL when there are none */
     int64_t args;
     pthread_mutex_t lock;
     /* the first failure, by block, then by instruction */
@@ -77,8 +78,27 @@ void ad_work_free(ad_work *w)
     free(w->packed);
     free(w->patch);
     free(w->moved);
+    for (int32_t i = 0; w->state && i < w->p->nins; i++)
+        if (w->state[i])
+            w->state[i]->object->class->close(w->state[i]);
+    free(w->state);
     pthread_mutex_destroy(&w->lock);
     free(w);
+}
+
+/* What nodes of several results keep between runs: workspaces of functions, checkpoints. */
+static bool open_states(ad_work *w)
+{
+    const ad_program *p = w->p;
+    if (!p->nobjects)
+        return true;
+    w->state = calloc((size_t)p->nins + 1, sizeof *w->state);
+    for (int32_t i = 0; w->state && i < p->nins; i++) {
+        const ad_object *o = ad_ins_object(p, &p->ins[i]);
+        if (o && ad_is_object(p->ins[i].op) && !(w->state[i] = o->class->open(o, p->k->real, w->pool)))
+            return false;
+    }
+    return w->state;
 }
 
 ad_work *ad_work_new(const ad_program *p, ad_pool *pool)
@@ -107,7 +127,7 @@ ad_work *ad_work_new(const ad_program *p, ad_pool *pool)
         v->shape = calloc(args, sizeof *v->shape);
         ok = v->call && v->src && v->shape;
     }
-    if (!ok) {
+    if (!ok || !open_states(w)) {
         ad_work_free(w);
         return NULL;
     }
@@ -207,7 +227,9 @@ static void prepare(ad_work *w, lane *v, int batch)
                               .nargs = n,
                               .nattr = ins->nattr,
                               .attr = attr,
-                              .scratch = v->scratch};
+                              .scratch = v->scratch,
+                              .object = ad_ins_object(p, ins),
+                              .state = w->state ? w->state[i] : NULL};
             src += n;
             shape += n;
         }
@@ -449,6 +471,9 @@ int ad_run(ad_work *w, int batch, const void *const in[], void *const out[])
         *w->patch[k].pointer = (const void *)w->addr[w->patch[k].place];
     for (int32_t s = 0; s < p->nstages && !w->bad_status; s++)
         (p->stage[s].rows ? run_rows : run_single)(w, &p->stage[s]);
+    if (w->bad_status && w->state && w->state[w->bad_ins])
+        return fail(w, w->bad_status, "ad_run: ad_%s (node %d): %s", ad_ops[p->ins[w->bad_ins].op].name,
+                    p->ins[w->bad_ins].origin, w->state[w->bad_ins]->message);
     if (w->bad_status)
         return fail(w, w->bad_status,
                     "ad_run: ad_%s (node %d): the matrix in row %lld is singular or not positive definite",

@@ -2,7 +2,8 @@
  * Invariant: a node is written once and never moves; what fails leaves the tape as it was, with a message.
  *
  * SPDX-License-Identifier: MIT */
-#include "tape.h"
+#include "eval.h"
+#include "object.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -78,6 +79,8 @@ void ad_free(ad_tape *t)
     if (!real_tape(t))
         return;
     ad_forget_values(t);
+    ad_evals_free(t);
+    ad_objects_cut(t, 0);
     for (int32_t i = 0; i < t->nchunks; i++)
         free(t->chunk[i]);
     for (int32_t i = 0; i < t->ninputs; i++) {
@@ -91,6 +94,7 @@ void ad_free(ad_tape *t)
     free(t->cut);
     free(t->cache);
     free(t->val);
+    free(t->object);
     free(t);
 }
 
@@ -162,6 +166,8 @@ void ad_rewind(ad_tape *t, ad_mark to)
         t->cut = cut;
         t->cuts_cap = cap;
     }
+    ad_evals_free(t);
+    ad_objects_cut(t, to.nodes);
     t->epoch++;
     t->cut[t->ncuts].epoch = t->epoch;
     t->cut[t->ncuts++].nodes = to.nodes;

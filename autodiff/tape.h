@@ -83,6 +83,12 @@ struct ad_tape {
     int32_t nval;
     int64_t batch; /* the batch at which they were computed; 0 before any has one */
     bool guard;    /* a rule is being recorded for a masked adjoint: 0 times infinity is 0 */
+    struct ad_entry {
+        const struct ad_object *object;
+        int32_t node;
+    } * object; /* what nodes of several results refer to, ascending in nodes; references are counted */
+    int32_t nobjects, objects_cap;
+    struct ad_evals *evals; /* programs that ad_eval keeps */
 };
 
 typedef struct ad_opinfo {

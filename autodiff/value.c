@@ -2,6 +2,8 @@
  * Values are kept with the tape until an input changes; the kernels are those that programs use.
  *
  * SPDX-License-Identifier: MIT */
+#include "eval.h"
+#include "object.h"
 #include "program.h"
 
 #include <math.h>
@@ -89,7 +91,7 @@ int ad_set(ad_var x, int rows, const double values[])
 
 /* The batch that the bound inputs among the needed nodes agree on; -1 after an error. Where none of them has one,
  * constants with a batch of rows take it from the first bound input that has. */
-static int64_t batch_of(ad_tape *t, const uint8_t *need, int32_t n)
+int64_t ad_batch_for(ad_tape *t, const char *who, const uint8_t *need, int32_t n)
 {
     int64_t batch = 0, other = 0;
     for (int32_t i = 0; i < t->ninputs; i++) {
@@ -101,7 +103,7 @@ static int64_t batch_of(ad_tape *t, const uint8_t *need, int32_t n)
             continue;
         }
         if (!in->value) {
-            ad_fail(t, AD_EUNBOUND, "ad_value: input \"%.60s\" has no value; give it one with ad_set",
+            ad_fail(t, AD_EUNBOUND, "%s: input \"%.60s\" has no value; give it one with ad_set", who,
                     in->name);
             return -1;
         }
@@ -109,7 +111,7 @@ static int64_t batch_of(ad_tape *t, const uint8_t *need, int32_t n)
             continue;
         int64_t b = in->rows_bound / -rows;
         if (batch && b != batch) {
-            ad_fail(t, AD_ESHAPE, "ad_value: input \"%.60s\" has a batch of %lld, an input before it %lld",
+            ad_fail(t, AD_ESHAPE, "%s: input \"%.60s\" has a batch of %lld, an input before it %lld", who,
                     in->name, (long long)b, (long long)batch);
             return -1;
         }
@@ -123,7 +125,10 @@ static double *evaluate(ad_tape *t, int32_t id, int64_t batch, const ad_kernels 
     const ad_node *n = ad_at_id(t, id);
     const int32_t *a = ad_args(t, n), *attr = ad_attrs(t, n);
     int nargs = ad_nargs(t, n);
-    int64_t rows = ad_rows_at(n->rows, batch), size = rows * n->cols;
+    const ad_object *object = ad_has_object(n->op) ? ad_object_of(t, n) : NULL;
+    int64_t rows = ad_rows_at(n->rows, batch),
+            size = ad_is_object(n->op) ? ad_result_at(object, object->nout, rows) : rows * n->cols;
+    ad_state *state = NULL;
     double *v = malloc((size_t)size * sizeof *v), *scratch = NULL;
     const void *few[8], **src = nargs <= 8 ? few : malloc((size_t)nargs * sizeof *src);
     int64_t few_s[8][2], (*shape)[2] = nargs <= 8 ? few_s : malloc((size_t)nargs * sizeof *shape);
@@ -149,6 +154,8 @@ static double *evaluate(ad_tape *t, int32_t id, int64_t batch, const ad_kernels 
         scratch = need ? malloc((size_t)need * sizeof *scratch) : NULL;
         if (need && !scratch)
             goto memory;
+        if (ad_is_object(n->op) && !(state = object->class->open(object, AD_F64, NULL)))
+            goto memory;
         if (n->op == OP_SLICE || n->op == OP_PAD) { /* rows of a batch, as rows */
             moved[0] = (int32_t)ad_rows_at(attr[0], batch);
             moved[1] = attr[1];
@@ -162,9 +169,14 @@ static double *evaluate(ad_tape *t, int32_t id, int64_t batch, const ad_kernels 
                       .nargs = nargs,
                       .nattr = n->nattr,
                       .attr = attr,
-                      .scratch = scratch};
+                      .scratch = scratch,
+                      .object = object,
+                      .state = state};
         int status = k->run[n->op](&c);
-        if (status) {
+        if (status && state) {
+            ad_fail(t, status, "ad_value: ad_%s (node %d): %s", ad_ops[n->op].name, id, state->message);
+            ok = false;
+        } else if (status) {
             ad_fail(t, status,
                     "ad_value: ad_%s (node %d): the matrix in row %lld is singular or not positive "
                     "definite",
@@ -177,6 +189,8 @@ memory:
     ad_fail(t, AD_ENOMEM, "ad_value: out of memory at node %d (ad_%s)", id, ad_ops[n->op].name);
     ok = false;
 done:
+    if (state)
+        object->class->close(state);
     free(scratch);
     if (nargs > 8) {
         free(src);
@@ -223,7 +237,7 @@ const double *ad_value(ad_var x)
         for (int i = 0, m = ad_nargs(t, n); i < m; i++)
             need[a[i]] = 1;
     }
-    int64_t batch = batch_of(t, need, v.id + 1);
+    int64_t batch = ad_batch_for(t, "ad_value", need, v.id + 1);
     bool by_batch =
         false; /* a constant with a batch of rows belongs to no input: kept values may have another */
     for (int32_t id = 0; batch > 0 && batch != t->batch && id <= v.id && !by_batch; id++)

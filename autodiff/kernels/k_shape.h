@@ -9,6 +9,12 @@ static int K(copy)(ad_kcall *c)
     memcpy(c->dst, c->src[0], (size_t)(c->rows * c->cols) * sizeof(REAL));
     return AD_OK;
 }
+static int K(result)(ad_kcall *c)
+{
+    int64_t at = ad_result_offset(c->object, c->attr[0], c->shape[0][0]);
+    memcpy(c->dst, (const REAL *)c->src[0] + at, (size_t)(c->rows * c->cols) * sizeof(REAL));
+    return AD_OK;
+}
 static int K(eye)(ad_kcall *c)
 {
     REAL *d = c->dst;

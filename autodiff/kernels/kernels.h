@@ -16,9 +16,15 @@ typedef struct ad_kcall {
     const int32_t *attr;
     void *scratch;   /* as many numbers as value.c says the kernel needs */
     int64_t bad_row; /* where a kernel failed */
+    const void *object; /* of nodes with several results: ad_object */
+    void *state;        /* what the workspace keeps for it */
 } ad_kcall;
 
 typedef int (*ad_kernel)(ad_kcall *c); /* AD_OK or AD_EDOMAIN */
+
+/* object.c: the kernel of every node with several results, and where result k begins, in numbers. */
+HIDDEN int ad_object_run(ad_kcall *c);
+HIDDEN int64_t ad_result_offset(const void *object, int k, int64_t batch);
 
 typedef struct ad_kernels {
     const char *isa;
