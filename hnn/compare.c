@@ -45,27 +45,32 @@ static unsigned angles_of(const hnn_compare_options *o)
     return o->budget.angles ? o->budget.angles : o->system ? o->system->angles : 0;
 }
 
-/* The model of a row for one seed: scaled by its data if asked, matched in size if asked, initial weights by the seed. */
-static int make_model(const job *j, int model, int seed, hnn_model **out, hnn_error *e)
+int hnn_compare_model_new(const hnn_compare_model *c, int dof, const hnn_data *train, long parameters,
+                          uint64_t seed, hnn_model **out, hnn_error *e)
 {
-    const hnn_compare_model *c = &j->o->model[model];
-    const hnn_drawn *d = &j->drawn[seed];
     hnn_model_spec s = c->spec;
-    int size = 2 * j->r->dof, code = HNN_OK;
+    int size = 2 * dof, code = HNN_OK;
     double *scales = NULL;
-    s.dof = j->r->dof;
-    if (j->o->match && model > 0 && !s.width)
-        s.parameters = j->parameters;
+    s.dof = dof;
+    if (parameters && !s.width)
+        s.parameters = parameters;
     if (c->scaled) {
         scales = malloc(3 * sizeof *scales * (size_t)size);
         if (!scales)
             return hnn_fail(e, HNN_EMEM, "compare: out of memory");
-        code = hnn_scaling(&d->train, scales, scales + size, scales + 2 * size, &s.energy_scale, e);
+        code = hnn_scaling(train, scales, scales + size, scales + 2 * size, &s.energy_scale, e);
         s.mean = scales, s.scale = scales + size, s.rate_scale = scales + 2 * size;
     }
-    code = code ? code : hnn_model_new(&s, j->o->seed + (uint64_t)seed, out, e);
+    code = code ? code : hnn_model_new(&s, seed, out, e);
     free(scales);
     return code;
+}
+
+static int make_model(const job *j, int model, int seed, hnn_model **out, hnn_error *e)
+{
+    return hnn_compare_model_new(&j->o->model[model], j->r->dof, &j->drawn[seed].train,
+                                 j->o->match && model > 0 ? j->parameters : 0, j->o->seed + (uint64_t)seed,
+                                 out, e);
 }
 
 static int train_one(const job *j, int model, int seed, hnn_compare_run *run, hnn_error *e)

@@ -9,6 +9,10 @@ void hnn_start_on_circle(hnn_rng *r, const double radius[2], double z[2]);
 /* hnn_scaling - for hnn_model_spec: mean, scale and rate [2 dof] and the energy scale, from training data. */
 int hnn_scaling(const hnn_data *d, double mean[], double scale[], double rate[], double *energy,
                 hnn_error *e);
+/* The model of a row for one seed: scaled by its data if asked, of so many parameters (0: as the spec says), initial weights
+ * by the seed. */
+int hnn_compare_model_new(const hnn_compare_model *c, int dof, const hnn_data *train, long parameters,
+                          uint64_t seed, hnn_model **out, hnn_error *e);
 /* The data of one seed: what trains (noise and all), what validates (ntraj 0: nothing), the clean training states, and
  * the held-out test. */
 typedef struct hnn_drawn {

@@ -6,7 +6,6 @@
 #include "setup.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,39 +13,15 @@
 /* ---- progress and log ---- */
 
 typedef struct watch {
-    cli *c;
-    FILE *log; /* JSON lines; NULL: none */
+    cli_log log;
     const hnn_compare_options *o;
-    pthread_mutex_t lock;
 } watch;
 
 static void on_progress(void *user, int model, int seed, const hnn_progress *p)
 {
     watch *w = user;
-    const char *name = w->o->model[model].label ? w->o->model[model].label : w->o->model[model].spec.model;
-    hnn_text line = {0};
-    pthread_mutex_lock(&w->lock);
-    double left = p->step > 0 ? p->seconds * (double)(p->steps - p->step) / (double)p->step : NAN;
-    cli_progress(w->c, "%s, seed %d: step %ld of %ld, loss %.3g, rate %.2g, %.0f s left", name, seed + 1,
-                 p->step, p->steps, p->loss, p->rate, left);
-    if (w->log) {
-        hnn_text_add(&line, "{\"model\": ");
-        hnn_text_json(&line, name);
-        hnn_text_printf(&line, ", \"seed\": %d, \"step\": %ld", seed, p->step);
-        const double v[] = {p->loss, p->validation, p->rate, p->gradient, p->seconds};
-        static const char *const key[] = {"loss", "validation", "rate", "gradient", "seconds"};
-        for (int k = 0; k < 5; k++) {
-            hnn_text_printf(&line, ", \"%s\": ", key[k]);
-            if (isfinite(v[k]))
-                hnn_text_number(&line, v[k]);
-            else
-                hnn_text_add(&line, "null");
-        }
-        fprintf(w->log, "%s}\n", line.s ? line.s : "{");
-        fflush(w->log);
-    }
-    pthread_mutex_unlock(&w->lock);
-    hnn_text_free(&line);
+    const hnn_compare_model *m = &w->o->model[model];
+    cli_log_line(&w->log, m->label ? m->label : m->spec.model, seed, p);
 }
 
 /* ---- results ---- */
@@ -261,18 +236,14 @@ static int compare_sizes(cli *c, hnn_compare_options o, sizes *z)
 
 static int compare(cli *c, cli_setup *s)
 {
-    watch w = {.c = c, .o = &s->o, .lock = PTHREAD_MUTEX_INITIALIZER};
+    watch w = {.o = &s->o};
     hnn_compare_result r;
     sizes z = {0};
-    char *path = cli_path(c, "log.jsonl");
-    if (path && !(w.log = fopen(path, "w"))) {
-        int status = cli_fail(c, "%s: cannot write this file", path);
-        free(path);
+    int status = cli_log_open(c, &w.log, 0);
+    if (status != CLI_OK)
         return status;
-    }
-    free(path);
     s->o.log = on_progress, s->o.user = &w, s->o.interrupt = cli_interrupt_flag();
-    int status = hnn_compare(&s->o, &r, &c->error) ? cli_error(c) : CLI_OK;
+    status = hnn_compare(&s->o, &r, &c->error) ? cli_error(c) : CLI_OK;
     if (status == CLI_OK) {
         if (!r.interrupted && cli_text(c, "sizes") && !s->o.data)
             status = compare_sizes(c, s->o, &z);
@@ -287,8 +258,7 @@ static int compare(cli *c, cli_setup *s)
         c->show = status == CLI_INTERRUPTED;
         hnn_compare_free(&r);
     }
-    if (w.log)
-        fclose(w.log);
+    cli_log_close(&w.log);
     return status;
 }
 

@@ -8,6 +8,20 @@
 #include "load.h"
 #include "problem.h"
 
+#include <pthread.h>
+#include <stdio.h>
+
+/* What a training tells while it runs: one line on a terminal, JSON lines in log.jsonl of the run folder. Any thread may
+ * write a line. */
+typedef struct cli_log {
+    cli *c;
+    FILE *file; /* NULL: none */
+    pthread_mutex_t lock;
+} cli_log;
+int cli_log_open(cli *c, cli_log *l, int append);
+void cli_log_line(cli_log *l, const char *model, int seed, const hnn_progress *p);
+void cli_log_close(cli_log *l);
+
 enum { CLI_CONSTANTS = 16 };
 
 typedef struct cli_setup {
