@@ -2,6 +2,7 @@
  * theta is copied when the flow is made, so a flow never changes. */
 /* SPDX-License-Identifier: MIT */
 #include "field.h"
+#include "model_rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -113,8 +114,8 @@ CALLBACK(tangent, JACOBIAN)
 /* Nothing but J grad H, in canonical coordinates. */
 static int canonical(const hnn_model *m)
 {
-    int velocities = m->spec.coords != HNN_QP && m->row->flags & HNN_MODEL_QUADRATIC;
-    return m->row->H && !m->row->D && !m->row->R && !m->spec.dissipation && !m->spec.drive && !velocities;
+    return m->row->H && !m->row->D && !m->row->R && !m->spec.dissipation && !m->spec.drive &&
+           !hnn_model_velocities(m);
 }
 
 int hnn_flow_new(const hnn_model *m, struct ad_pool *pool, hnn_flow **out, hnn_error *e)
@@ -147,7 +148,7 @@ int hnn_flow_new(const hnn_model *m, struct ad_pool *pool, hnn_flow **out, hnn_e
     if (canonical(m)) {
         f->field.kind = ODE_CANONICAL;
         if (m->row->flags & HNN_MODEL_SEPARABLE)
-            f->field.kind |= ODE_SEPARABLE;
+            f->field.kind |= ODE_SEPARABLE | (m->row->flags & HNN_MODEL_QUADRATIC ? ODE_QUADRATIC_T : 0);
         f->field.energy = energy, f->field.dHdp = by_p, f->field.dHdq = by_q;
     }
     *out = f;

@@ -10,8 +10,8 @@
 
 int hnn_part_columns(const hnn_part *part, int dof, unsigned angles)
 {
-    int columns = part->sees == HNN_SEES_Z ? 2 * dof : dof;
-    for (int i = 0; i < dof && i < 32 && part->sees != HNN_SEES_P; i++)
+    int columns = part->sees == HNN_SEES_Z ? 2 * dof : part->sees == HNN_SEES_PAIR ? 1 : dof;
+    for (int i = 0; i < dof && i < 32 && (part->sees == HNN_SEES_Z || part->sees == HNN_SEES_Q); i++)
         columns += angles >> i & 1;
     return columns;
 }
@@ -63,22 +63,27 @@ static ad_var network_input(const hnn_model *m, ad_var z, int from, int to)
     return pieces == 1 ? piece[0] : ad_concat_cols(pieces, piece);
 }
 
-ad_var hnn_part_network(const hnn_model *m, int which, ad_var z, const ad_var param[], int features)
+/* The layers of a part from its input on. */
+static ad_var layers(const hnn_model *m, int which, ad_var x, const ad_var param[], int features)
 {
-    const hnn_part *part = &m->row->part[which];
-    int n = m->spec.dof, i = 0;
-    for (int k = 0; k < which;
-         k++) /* a network has a weight and a bias for each hidden layer, then its last matrix */
-        i += 2 * m->spec.layers + 1;
-    ad_var x = network_input(m, z, part->sees == HNN_SEES_P ? n : 0, part->sees == HNN_SEES_Q ? n : 2 * n);
+    int i = which *
+            (2 * m->spec.layers + 1); /* a weight and a bias for each hidden layer, then the last matrix */
     char text[48];
     const char *names[] = {"x"};
     snprintf(text, sizeof text, "%s(x)", m->spec.activation);
     for (int layer = 0; layer < m->spec.layers; layer++, i += 2) {
         ad_var sum = ad_add(ad_matmul(x, param[i]), param[i + 1]);
-        x = ad_parse(z.tape, text, 1, names, &sum);
+        x = ad_parse(x.tape, text, 1, names, &sum);
     }
     return features ? x : ad_matmul(x, param[i]);
+}
+
+ad_var hnn_part_network(const hnn_model *m, int which, ad_var z, const ad_var param[], int features)
+{
+    const hnn_part *part = &m->row->part[which];
+    int n = m->spec.dof;
+    ad_var x = network_input(m, z, part->sees == HNN_SEES_P ? n : 0, part->sees == HNN_SEES_Q ? n : 2 * n);
+    return layers(m, which, x, param, features);
 }
 
 static int part_named(const hnn_model *m, const char *name)
@@ -140,6 +145,30 @@ static ad_var H_mass(const void *context, ad_var z, ad_var time, const ad_var pa
     ad_var w = ad_row_trisolve(mass_cholesky(m, z, param), p, n, 1, 0);
     ad_var T = ad_mul(ad_num(0.5), ad_row_dot(w, w));
     return times(m->spec.energy_scale, ad_add(T, network(m, "V", z, param)));
+}
+
+/* U sees log r: a power law is an exponential of it, and near and far are equally spread. All pairs of all rows go through
+ * the network as one tall column. */
+static ad_var H_pairs(const void *context, ad_var z, ad_var time, const ad_var param[])
+{
+    (void)time;
+    const hnn_model *m = context;
+    int n = m->spec.dof, d = m->spec.space, bodies = n / d, pairs = 0;
+    int first[HNN_MAX_BODIES * (HNN_MAX_BODIES - 1) / 2 * HNN_MAX_SPACE];
+    int second[HNN_MAX_BODIES * (HNN_MAX_BODIES - 1) / 2 * HNN_MAX_SPACE];
+    for (int a = 0; a < bodies; a++)
+        for (int b = a + 1; b < bodies; b++, pairs++)
+            for (int k = 0; k < d; k++)
+                first[pairs * d + k] = a * d + k, second[pairs * d + k] = b * d + k;
+    ad_var p = ad_cols_of(z, n, n), mass = param[2 * m->spec.layers + 1];
+    ad_var T = ad_div(ad_row_dot(p, p), ad_mul(ad_num(2), mass));
+    if (!pairs)
+        return T;
+    ad_var apart = ad_sub(ad_gather_cols(z, pairs * d, first), ad_gather_cols(z, pairs * d, second));
+    int rows = ad_rows(z) * pairs;
+    ad_var r2 = ad_sum_cols(ad_reshape(ad_square(apart), rows, d));
+    ad_var U = layers(m, 0, ad_mul(ad_num(0.5), ad_log(r2)), param, 0);
+    return ad_add(T, times(m->spec.energy_scale, ad_sum_cols(ad_reshape(U, ad_rows(z), pairs))));
 }
 
 /* D = v'C(q)v/2 with C = L L': convex in v, so friction never adds energy. */
@@ -250,7 +279,7 @@ const hnn_model_row *hnn_model_find(const char *name, hnn_error *e)
 /* ---- A model on a tape ------------------------------------------------------------------------------------------- */
 
 /* With velocities in the data, z = (q, v) and p = M(q) v; in units of the model, scale_p w = p. */
-static int takes_velocities(const hnn_model *m) { return m->spec.coords != HNN_QP && m->row->H == H_mass; }
+int hnn_model_velocities(const hnn_model *m) { return m->spec.coords != HNN_QP && m->row->H == H_mass; }
 
 /* M(q) v of the rows (q, v). */
 static ad_var mass_times(const hnn_model *m, ad_var z, ad_var v, const ad_var param[])
@@ -278,7 +307,7 @@ ad_var hnn_model_energy(const hnn_model *m, const ad_var param[], ad_var z, ad_v
         none.id = -1;
         return none;
     }
-    ad_var x = takes_velocities(m) ? momenta(m, z, param) : z;
+    ad_var x = hnn_model_velocities(m) ? momenta(m, z, param) : z;
     ad_var H = m->row->H(m, x, time, param);
     if (m->spec.no_gauge)
         return H;
@@ -308,7 +337,7 @@ ad_var hnn_model_field(const hnn_model *m, const ad_var param[], ad_var z, ad_va
         s.g = m->row->g ? m->row->g : first_force;
         u = hnn_model_text(m, m->spec.drive, "p", z, time, param);
     }
-    if (!takes_velocities(m))
+    if (!hnn_model_velocities(m))
         return hnn_field(m->row->H, &s, z, time, u, param);
     /* p = M v: v' = M^-1 (p' - (dM/dq q') v), and q' is v itself */
     int n = m->spec.dof;

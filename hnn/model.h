@@ -26,7 +26,13 @@ enum {
 typedef ad_var hnn_recorded(const void *context, ad_var z, ad_var time, const ad_var params[]);
 
 /* A network of a row: what it sees, and how many columns it gives. n is the number of degrees of freedom. */
-enum { HNN_SEES_Z = 1, HNN_SEES_Q, HNN_SEES_P };
+enum {
+    HNN_SEES_Z = 1,
+    HNN_SEES_Q,
+    HNN_SEES_P,
+    HNN_SEES_PAIR,
+    HNN_SEES_NOTHING
+}; /* NOTHING: one number, no network */
 enum { HNN_GIVES_ONE = 1, HNN_GIVES_N, HNN_GIVES_2N, HNN_GIVES_TRIANGLE_N, HNN_GIVES_TRIANGLE_2N };
 typedef struct hnn_part {
     const char *name; /* of its matrices: "H" gives H.w1, H.b1, ... */
@@ -65,6 +71,7 @@ typedef struct hnn_model_spec {
     long parameters;        /* > 0: the width whose number of parameters is nearest to this */
     const char *activation; /* an elementwise operation of ad.h; NULL: "tanh" */
     unsigned angles;        /* bit i-1: q[i] is an angle, and enters as (cos, sin) */
+    int space;              /* pairs: dimension of the space of the bodies, q[1..space] the first; 0: 1 */
     double gain;            /* of the orthogonal initial weights; 0: 1 */
     /* scaling: the network sees (z - mean)/scale and H is energy_scale times its output; a field is rate_scale times
      * its output. NULL: 0 and 1. Gradients are always taken in physical coordinates. */

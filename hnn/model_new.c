@@ -83,6 +83,15 @@ static int check_spec(const hnn_model_row *row, const hnn_model_spec *s, hnn_err
                         row->name, s->layers, s->width, HNN_MAX_LAYERS, HNN_MAX_WIDTH);
     if (s->dof < 32 && s->angles >> s->dof)
         return hnn_fail(e, HNN_EARG, "model %s: angles 0x%x beyond q[%d]", row->name, s->angles, s->dof);
+    if (s->space < 1 || s->space > HNN_MAX_SPACE || s->dof % s->space ||
+        (row->part[0].sees == HNN_SEES_PAIR && s->dof / s->space > HNN_MAX_BODIES))
+        return hnn_fail(
+            e, HNN_EARG,
+            "model %s: %d degrees of freedom in a space of %d dimensions; needed 1 to %d, a divisor, "
+            "at most %d bodies",
+            row->name, s->dof, s->space, HNN_MAX_SPACE, HNN_MAX_BODIES);
+    if (row->part[0].sees == HNN_SEES_PAIR && s->angles)
+        return hnn_fail(e, HNN_EARG, "model %s: distances have no angles among their coordinates", row->name);
     if (row->flags & HNN_MODEL_TEXT && !s->H)
         return hnn_fail(e, HNN_EARG, "model %s: needs the text of H", row->name);
     if (!(row->flags & HNN_MODEL_ENERGY) && (s->dissipation || s->drive))
@@ -111,6 +120,14 @@ static int matrices(const hnn_model_row *row, const hnn_model_spec *s, hnn_param
     int n = 0;
     long at = 0;
     for (int k = 0; k < HNN_PARTS && row->part[k].name; k++) {
+        if (row->part[k].sees == HNN_SEES_NOTHING) {
+            if (list) {
+                snprintf(list[n].name, sizeof list[n].name, "%.8s.m1", row->part[k].name);
+                list[n].rows = list[n].cols = 1, list[n].offset = at;
+            }
+            at++, n++;
+            continue;
+        }
         int in = hnn_part_columns(&row->part[k], s->dof, s->angles),
             out = hnn_part_outputs(&row->part[k], s->dof);
         for (int layer = 0; layer <= s->layers; layer++) {
@@ -194,6 +211,7 @@ int hnn_model_new(const hnn_model_spec *spec, uint64_t seed, hnn_model **out, hn
         return HNN_EARG;
     double origin[2] = {0, 0}, *zero = NULL;
     s.layers = s.layers ? s.layers : 2;
+    s.space = s.space ? s.space : 1;
     s.activation = s.activation ? s.activation : "tanh";
     s.gain = s.gain == 0 ? 1 : s.gain;
     s.energy_scale = s.energy_scale == 0 ? 1 : s.energy_scale;
@@ -269,6 +287,8 @@ int hnn_model_init(hnn_model *m, uint64_t seed, hnn_error *e)
             while (!m->spec.constant[constant].fit)
                 constant++;
             *x = m->spec.constant[constant++].value;
+        } else if (strchr(p->name, '.')[1] == 'm') {
+            *x = 1;
         } else if (strchr(p->name, '.')[1] == 'b') {
             double bound = 1 / sqrt(m->param[i - 1].rows);
             for (int k = 0; k < p->cols; k++)

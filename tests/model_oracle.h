@@ -29,20 +29,11 @@ static cplx oracle_activation(const char *name, cplx x)
     return clogl(1 + cexpl(x)); /* softplus */
 }
 
-static void oracle_network(const oracle *o, int part, const cplx z[], cplx out[])
+static void oracle_layers(const oracle *o, int part, int in, const cplx input[], cplx out[])
 {
     const hnn_model_spec *s = &o->m->spec;
-    const hnn_part *p = &o->m->row->part[part];
-    int n = s->dof, from = p->sees == HNN_SEES_P ? n : 0, to = p->sees == HNN_SEES_Q ? n : 2 * n, in = 0;
     cplx x[64] = {0}, y[64] = {0};
-    /* runs of plain columns and cosines in order, then the sines */
-    for (int i = from; i < to; i++) {
-        int angle = i < n && s->angles >> i & 1;
-        x[in++] = angle ? ccosl(z[i]) : (z[i] - (s->mean ? s->mean[i] : 0)) / (s->scale ? s->scale[i] : 1);
-    }
-    for (int i = from; i < to; i++)
-        if (i < n && s->angles >> i & 1)
-            x[in++] = csinl(z[i]);
+    memcpy(x, input, sizeof *x * (size_t)in);
     int at = part * (2 * s->layers + 1);
     for (int layer = 0; layer <= s->layers; layer++, at += 2) {
         const hnn_param *w = &o->m->param[at];
@@ -56,6 +47,23 @@ static void oracle_network(const oracle *o, int part, const cplx z[], cplx out[]
         in = w->cols;
     }
     memcpy(out, x, sizeof *out * (size_t)in);
+}
+
+static void oracle_network(const oracle *o, int part, const cplx z[], cplx out[])
+{
+    const hnn_model_spec *s = &o->m->spec;
+    const hnn_part *p = &o->m->row->part[part];
+    int n = s->dof, from = p->sees == HNN_SEES_P ? n : 0, to = p->sees == HNN_SEES_Q ? n : 2 * n, in = 0;
+    cplx x[64] = {0};
+    /* runs of plain columns and cosines in order, then the sines */
+    for (int i = from; i < to; i++) {
+        int angle = i < n && s->angles >> i & 1;
+        x[in++] = angle ? ccosl(z[i]) : (z[i] - (s->mean ? s->mean[i] : 0)) / (s->scale ? s->scale[i] : 1);
+    }
+    for (int i = from; i < to; i++)
+        if (i < n && s->angles >> i & 1)
+            x[in++] = csinl(z[i]);
+    oracle_layers(o, part, in, x, out);
 }
 
 /* Lower triangle with an added diagonal, as a full matrix. */
@@ -114,6 +122,17 @@ static cplx oracle_raw(const oracle *o, const cplx z[])
             sum += o->theta[0] * z[n + i] * z[n + i] / 2;
         sum += o->theta[1] * (1 - ccosl(z[0]));
         return n > 1 ? sum + z[0] * z[0] * z[1] * z[1] : sum;
+    }
+    if (!strcmp(row, "pairs")) { /* bodies on a line; only with the spec's space of 1 */
+        for (int i = 0; i < n; i++)
+            sum += z[n + i] * z[n + i] / (2 * o->theta[o->m->size - 1]);
+        for (int a = 0; a < n; a++)
+            for (int b = a + 1; b < n; b++) {
+                cplx x = clogl((z[a] - z[b]) * (z[a] - z[b])) / 2;
+                oracle_layers(o, 0, 1, &x, out);
+                sum += s->energy_scale * out[0];
+            }
+        return sum;
     }
     if (!strcmp(row, "separable")) {
         oracle_network(o, 0, z, out);
@@ -262,6 +281,8 @@ static hnn_model_spec oracle_spec(int row, int dof, int width)
                        : "sum(i=1..n, a*p[i]^2/2) + b*(1 - cos(q[1])) + q[1]^2*q[2]^2";
         s.constant = oracle_constants, s.constants = 2;
     }
+    if (r->part[0].sees == HNN_SEES_PAIR)
+        s.angles = 0;
     if (!strcmp(r->name, "port"))
         s.drive = "sin(2*t) + q[1]";
     return s;

@@ -22,21 +22,14 @@ static const struct {
     {                                                                                                        \
 #member, type, offsetof(hnn_model_spec, member)                                                      \
     }
-    KEY(INT, dof),
-    KEY(INT, layers),
-    KEY(INT, width),
-    KEY(TEXT, activation),
-    KEY(UNSIGNED, angles),
-    KEY(REAL, gain),
-    KEY(STATES, mean),
-    KEY(STATES, scale),
-    KEY(STATES, rate_scale),
-    KEY(REAL, energy_scale),
-    KEY(STATES, reference),
-    KEY(INT, no_gauge),
-    KEY(TEXT, H),
-    KEY(TEXT, dissipation),
-    KEY(TEXT, drive),
+    KEY(INT, dof),           KEY(INT, layers),
+    KEY(INT, width),         KEY(TEXT, activation),
+    KEY(UNSIGNED, angles),   KEY(INT, space),
+    KEY(REAL, gain),         KEY(STATES, mean),
+    KEY(STATES, scale),      KEY(STATES, rate_scale),
+    KEY(REAL, energy_scale), KEY(STATES, reference),
+    KEY(INT, no_gauge),      KEY(TEXT, H),
+    KEY(TEXT, dissipation),  KEY(TEXT, drive),
 #undef KEY
 };
 enum { KEYS = sizeof keys / sizeof *keys, MOST_CONSTANTS = 64 };
