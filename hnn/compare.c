@@ -14,7 +14,9 @@
 typedef struct job {
     const hnn_compare_options *o;
     hnn_compare_result *r;
-    hnn_drawn *drawn; /* [seeds] */
+    hnn_drawn *drawn;        /* [seeds] */
+    const hnn_model *energy; /* the caller's, or stated */
+    hnn_model *stated;
     hnn_model *still; /* the constant predictor: H = 0 */
     long parameters;  /* of the first model, when counts are matched */
     int next, failed;
@@ -102,7 +104,7 @@ static int measure_one(const job *j, int seed, const hnn_model *m, hnn_compare_r
     hnn_test test = o->budget;
     hnn_flow *truth = NULL, *energy = NULL;
     int code = j->r->truth ? hnn_flow_new(j->r->truth, NULL, &truth, e) : HNN_OK;
-    code = code || !o->energy ? code : hnn_flow_new(o->energy, NULL, &energy, e);
+    code = code || !j->energy ? code : hnn_flow_new(j->energy, NULL, &energy, e);
     test.truth = truth, test.energy = energy, test.clean = &d->test, test.train = &d->clean,
     test.angles = angles_of(o);
     double start = now();
@@ -258,6 +260,12 @@ static int set_up(job *j, hnn_error *e)
         code = hnn_compare_data(o, r->truth, o->seed + (uint64_t)k, &j->drawn[k], e);
     hnn_model_spec zero = {.model = "text", .dof = r->dof, .H = "0"};
     code = code ? code : hnn_model_new(&zero, 0, &j->still, e);
+    j->energy = o->energy;
+    if (!code && !o->energy && o->energy_text) {
+        zero.H = o->energy_text;
+        code = hnn_model_new(&zero, 0, &j->stated, e);
+        j->energy = j->stated;
+    }
     return code ? code : set_rows(j, e);
 }
 
@@ -283,6 +291,7 @@ int hnn_compare(const hnn_compare_options *o, hnn_compare_result *r, hnn_error *
     }
     free(j.drawn);
     hnn_model_free(j.still);
+    hnn_model_free(j.stated);
     if (code)
         hnn_compare_free(r);
     return code;

@@ -44,9 +44,12 @@ typedef struct hnn_compare_options {
     /* measured data */
     double test_share;       /* 0: 0.2 */
     int forward_differences; /* 1: dz from the next row, else by local polynomials where the data have none */
-    const hnn_model *energy; /* a stated energy function, in place of the true one; NULL: none */
-    int seeds;               /* 0: 3 */
-    uint64_t seed;           /* of the first; the others follow */
+    const char
+        *energy_text; /* text in q, p of a stated energy function, in place of the true one; NULL: none */
+    const hnn_model
+        *energy;   /* or as a model: a stated energy function, in place of the true one; NULL: none */
+    int seeds;     /* 0: 3 */
+    uint64_t seed; /* of the first; the others follow */
     int models;
     hnn_compare_model model[HNN_COMPARE_MODELS];
     int match;       /* 1: give all networks the number of parameters of the first model */

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "compare.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +56,107 @@ static void fill_small(hnn_compare_options *o, const char *system, long rows, do
 
 static void fill_spring(hnn_compare_options *o) { fill_small(o, "spring", 30, 0.1, 1); }
 static void fill_pendulum(hnn_compare_options *o) { fill_small(o, "pendulum", 45, 1.3, 2.3); }
+
+/* Two unit masses about their common centre: the position of one has components U(.5, 1.5), its velocity makes the orbit
+ * circular (v = 1/(2 sqrt r) across) up to one factor 1 + .05 N(0, 1); the other mirrors it. Columns: body by body. */
+static void start_two_body(hnn_rng *r, double z[])
+{
+    double x = hnn_rng_between(r, 0.5, 1.5), y = hnn_rng_between(r, 0.5, 1.5), distance = hypot(x, y);
+    double factor = (1 + 0.05 * hnn_rng_normal(r)) / (2 * distance * sqrt(distance));
+    const double one[4] = {x, y, -y * factor, x * factor};
+    for (int k = 0; k < 2; k++) {
+        z[k] = one[k], z[2 + k] = -one[k];
+        z[4 + k] = one[2 + k], z[6 + k] = -one[2 + k];
+    }
+}
+
+/* Three unit masses on a circle of radius U(.9, 1.2), 120 degrees apart, with the velocities of uniform rotation, v^2 =
+ * 1/(sqrt 3 r), each component times 1 + .2 U(-1, 1). */
+static void start_three_body(hnn_rng *r, double z[])
+{
+    double x = hnn_rng_between(r, -1, 1), y = hnn_rng_between(r, -1, 1), length = hypot(x, y);
+    double radius = hnn_rng_between(r, 0.9, 1.2), speed = sqrt(1 / (sqrt(3) * radius));
+    x = length > 0 ? x / length : 1, y = length > 0 ? y / length : 0;
+    const double c = -0.5, s = sqrt(0.75);
+    for (int b = 0; b < 3; b++) {
+        z[2 * b] = radius * x, z[2 * b + 1] = radius * y;
+        z[6 + 2 * b] = -speed * y * (1 + 0.2 * hnn_rng_between(r, -1, 1));
+        z[6 + 2 * b + 1] = speed * x * (1 + 0.2 * hnn_rng_between(r, -1, 1));
+        double turned = c * x - s * y;
+        y = s * x + c * y, x = turned;
+    }
+}
+
+/* The first 20 % of the points are the test there: 800 of 1000 trajectories train. */
+static void fill_two_body(hnn_compare_options *o)
+{
+    *o = (hnn_compare_options){.system = hnn_system_find("two-body", NULL),
+                               .trajectories = 800,
+                               .rows = 50,
+                               .span = 20,
+                               .start = start_two_body,
+                               .tests = 15,
+                               .test_rows = 500,
+                               .test_span = 25,
+                               .seeds = 10};
+    two_models(o, (hnn_train_options){.steps = 10001, .rate = 1e-3, .batch = 200, .real = AD_F32});
+    for (int k = 0; k < o->models; k++)
+        o->model[k].spec.width = 200;
+}
+
+static void fill_three_body(hnn_compare_options *o)
+{
+    fill_two_body(o);
+    o->system = hnn_system_find("three-body", NULL);
+    o->trajectories = 4000, o->rows = 20, o->span = 5, o->start = start_three_body;
+    o->test_rows = 61, o->test_span = 3;
+    for (int k = 0; k < o->models; k++)
+        o->model[k].train.batch = 600, o->model[k].train.l2 = 1e-4;
+}
+
+static void fill_real(hnn_compare_options *o)
+{
+    *o = (hnn_compare_options){
+        .forward_differences = 1, .test_share = 0.2, .seeds = 10, .energy_text = "2.4*(1 - cos(q)) + p^2"};
+    two_models(o, (hnn_train_options){.steps = 2001, .rate = 1e-3, .l2 = 1e-5, .real = AD_F32});
+    o->models = 3;
+    o->model[2] = (hnn_compare_model){.spec = {.model = "dissipative"}, .train = o->model[0].train};
+    for (int k = 0; k < o->models; k++)
+        o->model[k].spec.width = 200;
+}
+
+/* The same data and as many samples in a step; what changes is the structure and the schedule. */
+static void best(hnn_compare_options *o, const char *model, int width, hnn_train_options t)
+{
+    t.schedule = HNN_COSINE;
+    o->models = 1;
+    o->model[0] =
+        (hnn_compare_model){.spec = {.model = model, .width = width, .space = o->system->space}, .train = t};
+}
+
+static void fill_best_spring(hnn_compare_options *o)
+{
+    fill_spring(o);
+    best(o, "separable", 16, (hnn_train_options){.steps = 3000, .rate = 1e-2, .l2 = 1e-4});
+}
+
+static void fill_best_pendulum(hnn_compare_options *o)
+{
+    fill_pendulum(o);
+    best(o, "separable", 16, (hnn_train_options){.steps = 3000, .rate = 1e-2, .l2 = 1e-4});
+}
+
+static void fill_best_two_body(hnn_compare_options *o)
+{
+    fill_two_body(o);
+    best(o, "pairs", 32, (hnn_train_options){.steps = 4000, .rate = 1e-2, .batch = 1000});
+}
+
+static void fill_best_three_body(hnn_compare_options *o)
+{
+    fill_three_body(o);
+    best(o, "pairs", 32, (hnn_train_options){.steps = 4000, .rate = 1e-2, .batch = 1000});
+}
 
 static const hnn_protocol rows[] = {
 #define PROTOCOL(name, title, source, fill) {name, title, source, fill},

@@ -101,7 +101,25 @@ Test(compare, protocols_are_complete_and_wrong_options_are_refused)
     for (int i = 0; i < hnn_protocol_count(); i++) {
         hnn_compare_options o;
         hnn_protocol_at(i)->fill(&o);
-        cr_expect(o.system && o.models >= 2 && o.seeds >= 3, "%s", hnn_protocol_at(i)->name);
+        cr_expect((o.system || o.energy_text) && o.models >= 1 && o.seeds >= 3, "%s",
+                  hnn_protocol_at(i)->name);
+        o.seeds = 1, o.trajectories = o.tests = 2, o.rows = o.test_rows = 4, o.span = o.test_span = 0.3;
+        o.budget.drift_steps = o.budget.tangent_steps = o.budget.horizon_steps = 1;
+        for (int k = 0; k < o.models; k++)
+            o.model[k].spec.width = 3, o.model[k].train.steps = 2;
+        hnn_data d = {0};
+        if (!o.system) {
+            cr_assert_eq(hnn_data_new(1, 1, (long[]){30}, 0, &d, NULL), HNN_OK);
+            for (int k = 0; k < 30; k++)
+                d.t[k] = 0.1 * k, d.z[2 * k] = cos(0.1 * k), d.z[2 * k + 1] = -sin(0.1 * k);
+            o.data = &d;
+        }
+        hnn_compare_result once;
+        hnn_error why = {0};
+        cr_assert_eq(hnn_compare(&o, &once, &why), HNN_OK, "%s: %s", hnn_protocol_at(i)->name, why.message);
+        cr_expect_null(once.row[0].run[0].metric[HNN_ENERGY_MSE_TRUE].why);
+        hnn_compare_free(&once);
+        hnn_data_free(&d);
     }
     hnn_error e = {0};
     cr_expect_null(hnn_protocol_find("nothing", &e));
