@@ -395,11 +395,13 @@ AD_API ad_var ad_custom(ad_tape *t, const ad_callback *cb, int nin, const ad_var
  * each order and input with its worst element, and what double adds in rounding. Of an input with more than 64 elements
  * 32 are compared singly, all of them along v. The tape is left as it was. */
 AD_API double ad_check(ad_var y, int nx, const ad_var x[], int order, char **text);
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
-/* ad_emit - the program as one standalone C99 file with the function
- *   int NAME(int batch, const REAL *const in[], REAL *const out[], REAL *work);  size_t NAME_work(int batch);
- * Text to free(), or NULL with *why (may be NULL) naming what cannot be emitted. */
+/* ad_emit - the program as one standalone C99 file with the functions
+ *   int NAME(int batch, const REAL *const in[], REAL *const out[], REAL *work);   size_t NAME_work(int batch);
+ * REAL is double or float, in and out are as for ad_run, work has NAME_work(batch) numbers. NAME returns 0, or
+ * AD_EDOMAIN where ad_run would. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
+ * Text to free(), or NULL with *why (may be NULL; to free()) naming what cannot be emitted. */
 AD_API char *ad_emit(const ad_program *p, const char *name, char **why);
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* ad_native - the emitted program compiled with the system's C compiler, cached by content under
  * `cache` (NULL: the user's cache folder), loaded; runs through ad_run like any other. Without a compiler, or
  * where something cannot be emitted, the result replays; *how (may be NULL) says which and why. */

@@ -105,7 +105,7 @@ static void K(tanh_pair)(void *tanh_x, void *dtanh_x, const void *x, int64_t n)
     }
 }
 
-static inline V K(f_where)(V c, V a, V b) { return SEL(NE(c, C(0)), a, b); }
+static inline V K(f_where)(V c, V a, V b) { return AD_VALUE_where; }
 static int K(where)(ad_kcall *c)
 {
     LOOP(3, K(f_where)(K(side_load)(&s[0], i, j), K(side_load)(&s[1], i, j), K(side_load)(&s[2], i, j)),

@@ -55,6 +55,7 @@ const ad_kernels
             .isa = AD_STRING(AD_KERNELS_ISA),
             .real = AD_REAL_IS,
             .size = sizeof(REAL),
+            .fma = HAS_FMA,
             .run =
                 {
 #define UNARY(name, cost, value, rule, lo, hi) [OP_##name] = K(name),

@@ -7,6 +7,9 @@
 
 #include "../tape.h"
 
+/* The one elementwise operation of three operands, in the vocabulary of ops.def. */
+#define AD_VALUE_where SEL(NE(c, C(0)), a, b)
+
 typedef struct ad_kcall {
     void *dst;
     const void *const *src;
@@ -30,6 +33,7 @@ typedef struct ad_kernels {
     const char *isa;
     int real;
     size_t size; /* bytes of a number */
+    bool fma;    /* fused multiply-adds are */
     ad_kernel run[OP_COUNT_];
     void (*tanh_pair)(void *tanh, void *dtanh, const void *x, int64_t n); /* tanh(x) and 1/cosh(x)^2 */
     void (*matmul_rows)(const ad_kcall *c, int64_t from, int64_t to); /* rows from ... to-1 of a product */

@@ -18,7 +18,9 @@
 
 #define LANES 1
 #define W 1
+#ifndef HAS_FMA /* emitted C for programs without it says 0 */
 #define HAS_FMA 1
+#endif
 #if VREAL64 + 0
 #undef REAL
 #define REAL double
@@ -28,7 +30,6 @@
 #define VEC_SIGN UINT64_C(0x8000000000000000)
 #define VEC_MANT 52
 #define VEC_BIAS 1023
-#define FMA(a, b, c) fma(a, b, c)
 #define SQRT(a) sqrt(a)
 #define ABS(a) fabs(a)
 #define COPYSIGN(a, b) copysign(a, b)
@@ -41,10 +42,16 @@
 #define VEC_SIGN UINT32_C(0x80000000)
 #define VEC_MANT 23
 #define VEC_BIAS 127
-#define FMA(a, b, c) fmaf(a, b, c)
 #define SQRT(a) sqrtf(a)
 #define ABS(a) fabsf(a)
 #define COPYSIGN(a, b) copysignf(a, b)
+#endif
+#if !HAS_FMA
+#define FMA(a, b, c) ((a) * (b) + (c))
+#elif VREAL64 + 0
+#define FMA(a, b, c) fma(a, b, c)
+#else
+#define FMA(a, b, c) fmaf(a, b, c)
 #endif
 
 typedef REAL V;

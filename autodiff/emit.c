@@ -1,0 +1,311 @@
+/* emit.c - a program as one standalone C99 file.
+ * Invariant: the text depends on the program alone, and what it computes has the bits of ad_run on that program.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "emit.h"
+
+#include <ctype.h>
+
+static bool fail(char **why, const char *format, const char *what)
+{
+    char text[240];
+    snprintf(text, sizeof text, format, what);
+    if (why)
+        *why = strdup(text);
+    return false;
+}
+
+static bool identifier(const char *s)
+{
+    if (!s || (!isalpha((unsigned char)*s) && *s != '_'))
+        return false;
+    while (isalnum((unsigned char)*s) || *s == '_')
+        s++;
+    return !*s;
+}
+
+/* A value that no instruction computes is a part of another's memory: the last that was written there. */
+static bool part(ad_emitter *e, int32_t value, const int32_t *written)
+{
+    const ad_program *p = e->p;
+    const ad_place *at = &p->place[value];
+    em_value *v = &e->value[value];
+    int32_t of = at->where == AD_AT_BUFFER   ? written[at->index] - 1
+                 : at->where == AD_AT_OUTPUT ? p->out[at->index]
+                 : at->where == AD_AT_INPUT  ? p->in[at->index]
+                                             : value;
+    if (v->ins >= 0 || v->view || of == value)
+        return true;
+    if (of < 0 || e->value[of].n < at->offset + v->n)
+        return false;
+    v->view = ad_em_room(e, (size_t)v->n * sizeof *v->view);
+    for (int32_t j = 0; v->view && j < v->n; j++)
+        v->view[j] = (em_entry){of, (int32_t)at->offset + j};
+    v->how = EM_VIEW;
+    v->part_of = of + 1;
+    return true;
+}
+
+static bool parts(ad_emitter *e)
+{
+    const ad_program *p = e->p;
+    int32_t *written = ad_em_room(e, ((size_t)p->nbuffers + 1) * sizeof *written);
+    for (int32_t i = 0; written && i < p->nins; i++) {
+        const int32_t *a = ad_ins_args(p, &p->ins[i]);
+        for (int k = 0, n = ad_ins_nargs(p, &p->ins[i]); k < n; k++)
+            if (!part(e, a[k], written))
+                return false;
+        if (p->place[a[-1]].where == AD_AT_BUFFER)
+            written[p->place[a[-1]].index] = a[-1] + 1;
+    }
+    return true;
+}
+
+/* Units of all values; false with *why when the program holds something that has no C text. */
+static bool start(ad_emitter *e, char **why)
+{
+    const ad_program *p = e->p;
+    size_t n = (size_t)p->nplaces + 1;
+    e->value = ad_em_room(e, n * sizeof *e->value);
+    e->copy = ad_em_room(e, n * sizeof *e->copy);
+    e->used = ad_em_room(e, n);
+    e->const_used = ad_em_room(e, n * sizeof *e->const_used);
+    e->ref = ad_em_room(e, ((size_t)p->nins + 1) * sizeof *e->ref);
+    for (int32_t i = 0; i < p->nplaces && !e->failed; i++) {
+        const ad_place *at = &p->place[i];
+        em_value *v = &e->value[i];
+        int64_t rows = at->rows < 0 ? -(int64_t)at->rows : at->rows;
+        if (rows * at->cols > INT32_MAX / 4)
+            return fail(why, "ad_emit: a value of %s is too large", "2^29 numbers");
+        *v = (em_value){.ins = -1, .inside = -1, .rows = (int32_t)rows, .cols = at->cols};
+        v->n = v->rows * v->cols;
+        v->times = at->rows < 0 ? v->rows : 0;
+    }
+    for (int32_t i = 0; i < p->nins && !e->failed; i++) {
+        const ad_ins *ins = &p->ins[i];
+        if (ins->op >= OP_COUNT_ || !p->k->run[ins->op])
+            return fail(why, "ad_emit: ad_%s cannot be emitted", ad_ops[ins->op].name);
+        e->value[p->pool[ins->at]].ins = i;
+    }
+    if (!e->failed)
+        return parts(e) || fail(why, "ad_emit: %s", "a value lives in memory that nothing writes");
+    return fail(why, "ad_emit: out of %s", "memory");
+}
+
+/* The text of one function: its groups, with the addresses that they turned out to need before them. -------- */
+
+static void addresses(ad_emitter *e, em_text *t, int bit)
+{
+    const char *row = bit == 2 ? "r" : "";
+    for (int32_t k = 0; k < e->touched.n; k++) {
+        int32_t i = e->touched.at[k];
+        const em_value *v = &e->value[i];
+        const ad_place *at = &e->p->place[i];
+        bool given = at->where == AD_AT_INPUT || at->where == AD_AT_OUTPUT;
+        if (!(e->used[i] & bit) || at->where == AD_AT_CONST || (bit == 2 && !given && v->where != EM_ROWS))
+            continue;
+        if (at->where == AD_AT_INPUT)
+            ad_em_add(t, "const REAL *const restrict in%d%s = in[%d]", at->index, row, at->index);
+        else if (at->where == AD_AT_OUTPUT)
+            ad_em_add(t, "REAL *const restrict out%d%s = out[%d]", at->index, row, at->index);
+        else if (v->where == EM_LOCAL)
+            ad_em_add(t, "REAL t%d[%d]", i, v->n);
+        else if (v->where == EM_ROWS)
+            ad_em_add(t, "REAL *const restrict w%d%s = work + %lld + (size_t)batch * %lld", i, row,
+                      (long long)e->work, (long long)v->offset);
+        else
+            ad_em_add(t, "REAL *const restrict w%d = work + %lld", i, (long long)v->offset);
+        if (bit == 2)
+            ad_em_add(t, " + (size_t)b * %d", v->n);
+        ad_em_add(t, ";\n");
+    }
+}
+
+/* One stage of a function. Arrays and workspace that a loop over the batch uses are declared outside it. */
+static void stage_text(ad_emitter *e, em_text *t, int32_t from, int32_t to, bool loop)
+{
+    em_text body = {0};
+    for (int32_t i = from; i < to; i++)
+        ad_em_write_group(e, &body, &e->group[e->order.at[i]]);
+    if (loop)
+        ad_em_add(t, "for (int b = 0; b < batch; b++) {\n");
+    addresses(e, t, 2);
+    for (int32_t k = 0; k < e->touched.n; k++) {
+        int32_t i = e->touched.at[k];
+        bool block = e->p->place[i].where == AD_AT_BUFFER && e->value[i].where != EM_ROWS;
+        e->used[i] = 4 | (e->used[i] & 1) | ((e->used[i] & 2) && block);
+    }
+    ad_em_add(t, "%s%s", body.s ? body.s : "", loop ? "}\n" : "");
+    t->bad = t->bad || body.bad;
+    free(body.s);
+}
+
+static bool partial(const ad_emitter *e, int32_t c)
+{ /* one function of several in a loop over the batch */
+    const em_group *g = &e->group[e->order.at[e->chunk.at[c]]];
+    const em_list *s = &e->stage[g->stage];
+    return (g->stage & 1) && e->group[s->at[0]].chunk != e->group[s->at[s->n - 1]].chunk;
+}
+
+static const char *const parameters = "const REAL *const in[], REAL *const out[], REAL *work";
+
+/* Chunk c; the only one is the function itself. */
+static void chunk_text(ad_emitter *e, int32_t c)
+{
+    int32_t from = e->chunk.at[c], to = c + 1 < e->chunk.n ? e->chunk.at[c + 1] : e->order.n;
+    bool part = partial(e, c);
+    em_text t = {0};
+    for (int32_t i = from, next; i < to; i = next) {
+        int32_t stage = e->group[e->order.at[i]].stage;
+        for (next = i; next < to && e->group[e->order.at[next]].stage == stage; next++)
+            ;
+        stage_text(e, &t, i, next, (stage & 1) && !part);
+    }
+    if (e->chunk.n == 1)
+        ad_em_add(&e->body, "int %s(int batch, %s)\n{\n", e->name, parameters);
+    else
+        ad_em_add(&e->body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
+                  parameters);
+    ad_em_add(&e->body, "(void)batch, (void)in, (void)out, (void)work;\n");
+    addresses(e, &e->body, 1);
+    ad_em_add(&e->body, "%sreturn 0;\n}\n", t.s ? t.s : "");
+    for (int32_t k = 0; k < e->touched.n; k++) {
+        int32_t i = e->touched.at[k];
+        e->const_used[i] = true;
+        e->used[i] = 0;
+    }
+    e->touched.n = 0;
+    e->body.bad = e->body.bad || t.bad;
+    free(t.s);
+}
+
+/* The calls of all functions in order. */
+static void driver(ad_emitter *e)
+{
+    ad_em_add(&e->body, "\nint %s(int batch, %s)\n{\nint status = 0;\n", e->name, parameters);
+    for (int32_t c = 0; c < e->chunk.n; c++) {
+        if (!partial(e, c)) {
+            ad_em_add(&e->body, "status = status ? status : %s_%d(batch, in, out, work);\n", e->name, c + 1);
+            continue;
+        }
+        int32_t stage = e->group[e->order.at[e->chunk.at[c]]].stage;
+        ad_em_add(&e->body, "for (int b = 0; b < batch && !status; b++) {\n");
+        for (; c < e->chunk.n && e->group[e->order.at[e->chunk.at[c]]].stage == stage; c++)
+            ad_em_add(&e->body, "status = status ? status : %s_%d(batch, b, in, out, work);\n", e->name,
+                      c + 1);
+        c--;
+        ad_em_add(&e->body, "}\n");
+    }
+    ad_em_add(&e->body, "return status;\n}\n");
+}
+
+static void constants(ad_emitter *e)
+{
+    em_text *t = &e->out;
+    for (int32_t i = 0; i < e->p->nplaces; i++) {
+        if (e->p->place[i].where != AD_AT_CONST || !e->const_used[i])
+            continue;
+        ad_em_add(t, "static const REAL c%d[%d] = {", i, e->value[i].n);
+        for (int32_t j = 0; j < e->value[i].n; j++) {
+            ad_em_add(t, j % 8 ? ", " : j ? ",\n    " : "\n    ");
+            ad_em_number(e, t, e->p->place[i].offset + j);
+        }
+        ad_em_add(t, "};\n");
+    }
+    for (int32_t s = 0; s < e->nspans; s++) {
+        if (!e->span[s].used)
+            continue;
+        ad_em_add(t, "static const int i%d[%d] = {", s, e->span[s].n);
+        for (int32_t j = 0; j < e->span[s].n; j++)
+            ad_em_add(t, "%s%d", j % 24 ? ", " : j ? ",\n    " : "\n    ", e->table.at[e->span[s].at + j]);
+        ad_em_add(t, "};\n");
+    }
+}
+
+static const char *const intro =
+    "/* Made by Noether (ad_emit): int %s(int batch, in, out, work), work of %s_work(batch) numbers.\n"
+    " *\n"
+    " * %d inputs, %d outputs; in[i] and out[j] hold rows*cols numbers, row-major, not overlapping.\n"
+    " * Returns 0, or a status of ad.h: a matrix was singular or not positive definite.\n"
+    " * Compile as C99 or later with -O3 -ffp-contract=off (a multiplication and an addition are fused where "
+    "the\n"
+    " * text says so, nowhere else; the results then have the bits of the program). -march=native makes it "
+    "fast,\n"
+    " * -fno-math-errno -fno-trapping-math let compilers use vectors; neither changes a bit. Link with -lm. "
+    "*/\n"
+    "#if defined(__clang__)\n"
+    "#pragma STDC FP_CONTRACT OFF\n"
+    "#define EACH _Pragma(\"clang loop vectorize(assume_safety)\")\n"
+    "#elif defined(__GNUC__)\n"
+    "#if !defined(__STRICT_ANSI__)\n"
+    "#pragma GCC optimize(\"fp-contract=off\")\n"
+    "#endif\n"
+    "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
+    "#pragma GCC diagnostic ignored \"-Wunused-variable\"\n"
+    "#define EACH _Pragma(\"GCC ivdep\")\n"
+    "#else\n"
+    "#define EACH\n"
+    "#endif\n"
+    "#define VREAL%s 1\n%s\n";
+
+static const char *const vocabulary = "#define C(c) V_SET1((REAL)(c))\n"
+                                      "/* Compilers compute functions of constants otherwise than the "
+                                      "library does: they may not look through these. */\n"
+                                      "static REAL (*const volatile lib_cbrt)(REAL) = cbrt%s;\n"
+                                      "static REAL (*const volatile lib_pow)(REAL, REAL) = pow%s;\n"
+                                      "static REAL (*const volatile lib_atan2)(REAL, REAL) = atan2%s;\n"
+                                      "static REAL (*const volatile lib_hypot)(REAL, REAL) = hypot%s;\n"
+                                      "#define LIBM1(f, x) lib_##f(x)\n"
+                                      "#define LIBM2(f, x, y) lib_##f(x, y)\n\n";
+
+static void file(ad_emitter *e)
+{
+    const ad_program *p = e->p;
+    bool single = p->k->real == AD_F32;
+    const char *f = single ? "f" : "";
+    for (int32_t c = 0; c < e->chunk.n; c++)
+        chunk_text(e, c);
+    if (e->chunk.n > 1)
+        driver(e);
+    ad_em_add(&e->out, intro, e->name, e->name, p->nin, p->nout, single ? "32" : "64",
+              p->k->fma ? "" : "#define HAS_FMA 0 /* as where the program was compiled */\n");
+    ad_em_kernels(e);
+    ad_em_add(&e->out, vocabulary, f, f, f, f);
+    constants(e);
+    ad_em_add(&e->out,
+              "size_t %s_work(int batch);\n"
+              "int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work);\n\n"
+              "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
+              e->name, e->name, e->name, (long long)e->work, (long long)e->work_rows);
+    ad_em_indented(&e->out, &e->body);
+    e->out.bad = e->out.bad || e->body.bad;
+}
+
+char *ad_emit(const ad_program *p, const char *name, char **why)
+{
+    if (why)
+        *why = NULL;
+    if (!p || !identifier(name)) {
+        fail(why, "ad_emit: %s", p ? "the name is not a C identifier" : "no program");
+        return NULL;
+    }
+    if (p->k->real == AD_F80) {
+        fail(why, "ad_emit: a program in %s: only double and float are emitted", "long double");
+        return NULL;
+    }
+    ad_emitter e = {.p = p, .name = name};
+    char *text = NULL;
+    if (start(&e, why)) {
+        bool ok = ad_em_group_all(&e) && ad_em_store_all(&e);
+        if (ok)
+            file(&e);
+        if (ok && !e.failed && !e.out.bad) {
+            text = e.out.s;
+            e.out.s = NULL;
+        } else {
+            fail(why, "ad_emit: out of %s", "memory");
+        }
+    }
+    ad_em_release(&e);
+    return text;
+}

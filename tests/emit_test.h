@@ -1,0 +1,205 @@
+/* emit_test.h - emitted C compiled by the system's compiler, loaded, and held against replay to the bit.
+ * Invariant: one compiler run for all programs of a test. */
+/* SPDX-License-Identifier: MIT */
+#ifndef EMIT_TEST_H
+#define EMIT_TEST_H
+
+#include "ad.h"
+
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { EMIT_MOST = 64, EMIT_IO = 160 };
+
+typedef struct emit_case { /* a program and the shapes of what it reads and writes */
+    ad_program *p;
+    int real, nin, nout, ok;
+    int in_rows[EMIT_IO], in_cols[EMIT_IO], out_rows[EMIT_IO], out_cols[EMIT_IO];
+} emit_case;
+
+typedef struct emit_batch {
+    emit_case c[EMIT_MOST];
+    int n;
+    void *library;
+    char folder[64];
+} emit_batch;
+
+/* Programs of both real types, optimised and not, of one recording. */
+static inline void emit_add(emit_batch *e, ad_tape *t, int nin, const ad_var in[], int nout,
+                            const ad_var out[])
+{
+    cr_assert(ad_status(t) == AD_OK, "%s", ad_message(t));
+    cr_assert(nin <= EMIT_IO && nout <= EMIT_IO && e->n + 4 <= EMIT_MOST);
+    for (int k = 0; k < 4; k++) {
+        emit_case *c = &e->c[e->n++];
+        ad_options o = {.real = k & 1 ? AD_F32 : AD_F64, .opt = k & 2 ? AD_OPT_NONE : AD_OPT_FULL};
+        *c =
+            (emit_case){.p = ad_compile(t, nin, in, nout, out, &o), .real = o.real, .nin = nin, .nout = nout};
+        cr_assert(c->p, "%s", ad_message(t));
+        for (int i = 0; i < nin; i++) {
+            c->in_rows[i] = ad_rows(in[i]);
+            c->in_cols[i] = ad_cols(in[i]);
+        }
+        for (int i = 0; i < nout; i++) {
+            c->out_rows[i] = ad_rows(out[i]);
+            c->out_cols[i] = ad_cols(out[i]);
+        }
+    }
+}
+
+static inline int emit_spawn(char *const argv[])
+{
+    pid_t pid;
+    int status;
+    if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ))
+        return -1;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Compiles and loads all of them; 0 where there is no compiler. */
+static inline int emit_load(emit_batch *e, const char *optimise)
+{
+    const char *cc = getenv("CC") && *getenv("CC") && !strchr(getenv("CC"), ' ') ? getenv("CC") : "cc";
+    char *argv[EMIT_MOST + 20], file[EMIT_MOST][96], out[96];
+    int n = 0;
+    strcpy(e->folder, "/tmp/emitXXXXXX");
+    cr_assert(mkdtemp(e->folder));
+    snprintf(out, sizeof out, "%s/all.so", e->folder);
+    const char *flags[] = {cc,        "-std=c99", optimise,  "-ffp-contract=off",
+                           "-Wall",   "-Wextra",  "-Werror", "-fPIC",
+                           "-shared", "-o",       out};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        argv[n++] = (char *)(uintptr_t)flags[i];
+    for (int i = 0; i < e->n; i++) {
+        char name[32], *why = NULL;
+        snprintf(name, sizeof name, "f%d", i);
+        char *text = ad_emit(e->c[i].p, name, &why);
+        cr_assert(text, "%s", why);
+        snprintf(file[i], sizeof file[i], "%s/%s.c", e->folder, name);
+        FILE *f = fopen(file[i], "w");
+        cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+        free(text);
+        argv[n++] = file[i];
+    }
+    argv[n++] = (char *)(uintptr_t) "-lm";
+    argv[n] = NULL;
+    int status = emit_spawn(argv);
+    if (status == -1 || status == 127)
+        return 0;
+    cr_assert_eq(status, 0, "%s did not compile the files in %s", cc, e->folder);
+    e->library = dlopen(out, RTLD_NOW | RTLD_LOCAL);
+    cr_assert(e->library, "%s", dlerror());
+    for (int i = 0; i < e->n; i++)
+        unlink(file[i]);
+    unlink(out);
+    rmdir(e->folder);
+    return 1;
+}
+
+static inline void emit_free(emit_batch *e)
+{
+    for (int i = 0; i < e->n; i++)
+        ad_program_free(e->c[i].p);
+    if (e->library)
+        dlclose(e->library);
+}
+
+static inline size_t emit_size(int rows, int cols, int batch)
+{
+    return (size_t)(rows < 0 ? -rows * batch : rows) * (size_t)cols;
+}
+
+/* Numbers between -2 and 2, a few of them special. */
+static inline double emit_number(unsigned *s, int special)
+{
+    static const double odd[] = {0, -0.0, 1, -1, 0.5, 3, 1e-3, 40};
+    *s = *s * 1664525u + 1013904223u;
+    if (special && (*s >> 28) == 0)
+        return odd[(*s >> 20) & 7];
+    return (double)(*s >> 8) / (1 << 22) - 2;
+}
+
+static inline int emit_same(const void *a, const void *b, size_t n, int real, size_t *where)
+{
+    for (size_t i = 0; i < n; i++) {
+        double x = real == AD_F32 ? (double)((const float *)a)[i] : ((const double *)a)[i];
+        double y = real == AD_F32 ? (double)((const float *)b)[i] : ((const double *)b)[i];
+        *where = i;
+        if (!(isnan(x) && isnan(y)) && memcmp(&x, &y, sizeof x) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+typedef int emit_f64(int, const double *const[], double *const[], double *);
+typedef int emit_f32(int, const float *const[], float *const[], float *);
+
+/* One case against replay; the statuses must agree, too. */
+static inline void emit_compare(const emit_batch *e, int which, int batch, unsigned seed, int special)
+{
+    const emit_case *c = &e->c[which];
+    char name[32];
+    snprintf(name, sizeof name, "f%d_work", which);
+    size_t (*work_of)(int);
+    *(void **)&work_of = dlsym(e->library, name);
+    name[strlen(name) - 5] = 0;
+    void *f = dlsym(e->library, name);
+    cr_assert(work_of && f);
+    void *in[EMIT_IO], *want[EMIT_IO], *got[EMIT_IO];
+    size_t b = c->real == AD_F32 ? sizeof(float) : sizeof(double), nwork = work_of(batch);
+    for (int i = 0; i < c->nin; i++) {
+        size_t n = emit_size(c->in_rows[i], c->in_cols[i], batch);
+        in[i] = malloc(n * b);
+        for (size_t k = 0; k < n; k++) {
+            double v = emit_number(&seed, special);
+            if (c->real == AD_F32)
+                ((float *)in[i])[k] = (float)v;
+            else
+                ((double *)in[i])[k] = v;
+        }
+    }
+    for (int i = 0; i < c->nout; i++) {
+        size_t n = emit_size(c->out_rows[i], c->out_cols[i], batch) * b;
+        want[i] = malloc(n);
+        got[i] = malloc(n);
+        memset(got[i], 0x55, n);
+    }
+    void *work = malloc((nwork + 1) * b);
+    memset(work, 0x7f, (nwork + 1) * b);
+    ad_work *w = ad_work_new(c->p, NULL);
+    int status = ad_run(w, batch, (const void *const *)in, want), mine;
+    if (c->real == AD_F32) {
+        emit_f32 *run;
+        *(void **)&run = f;
+        mine = run(batch, (const float *const *)in, (float *const *)got, work);
+    } else {
+        emit_f64 *run;
+        *(void **)&run = f;
+        mine = run(batch, (const double *const *)in, (double *const *)got, work);
+    }
+    cr_assert_eq(mine, status, "case %d, batch %d: status %d, replay %d", which, batch, mine, status);
+    for (int i = 0; i < c->nout && status == AD_OK; i++) {
+        size_t at, n = emit_size(c->out_rows[i], c->out_cols[i], batch);
+        cr_assert(emit_same(want[i], got[i], n, c->real, &at),
+                  "case %d (real %d), batch %d: output %d differs at %zu", which, c->real, batch, i, at);
+    }
+    cr_assert(((unsigned char *)work)[nwork * b] == 0x7f, "case %d writes beyond its workspace", which);
+    ad_work_free(w);
+    free(work);
+    for (int i = 0; i < c->nin; i++)
+        free(in[i]);
+    for (int i = 0; i < c->nout; i++) {
+        free(want[i]);
+        free(got[i]);
+    }
+}
+#endif
