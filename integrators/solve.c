@@ -58,8 +58,11 @@ static double change(ode_real *r, int row, int n, const int y[], const int g[])
 {
     const double *x = ode_row(r, 0, row);
     double d = 0, m = 0;
-    for (int i = 0; i < r->base.size; i++)
-        m = fmax(m, fabs(x[i])); /* an unknown may be a small correction of it */
+    for (int i = 0; i < r->base.size; i++) { /* an unknown may be a small correction of it */
+        double v = fabs(x[i]);
+        if (v > m)
+            m = v;
+    }
     for (int k = 0; k < n; k++) {
         const double *a = unknown(r, row, y, k), *b = unknown(r, row, g, k);
         for (int i = 0; i < r->base.size; i++) {

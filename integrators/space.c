@@ -50,42 +50,71 @@ static void set(ode_space *s, int part, int dst, int src)
     }
 }
 
-/* dst += (hi + lo) x. Into slot 0 the rounding errors are carried along: long runs then err like one rounding. */
-static void axpy(ode_real *r, int b, int part, int dst, double hi, double lo, const double *x)
+/* d += (hi + lo) x for n numbers. With a carry e the rounding errors are carried along: long runs then err like one
+ * rounding. Fused multiply-adds are exact wherever they run, so both forms below give the same bits. */
+enum { PLAIN, LOW_HALF, CARRIED };
+static inline __attribute__((always_inline)) void
+multiply_add(int how, int n, double *restrict d, double *restrict e, double hi, double lo, const double *x)
 {
-    rows w = rows_of(r, part);
-    double *restrict d = row(r, dst, b);
-    if (dst == 0 && r->compensate) {
-        double *restrict e = carry(r, b);
-        for (int i = w.from; i < w.to; i++) {
+    if (how == CARRIED)
+        for (int i = 0; i < n; i++) {
             double p = hi * x[i], low = fma(hi, x[i], -p) + lo * x[i] + e[i];
             double y = d[i], u = y + p, v = u - y, err = (y - (u - v)) + (p - v);
             low += err;
             d[i] = u + low;
             e[i] = (u - d[i]) + low;
         }
-    } else if (
-        r->compensate) /* the low half too: a coefficient's rounding is the same in every step, and would add up */
-        for (int i = w.from; i < w.to; i++)
+    else if (how == LOW_HALF) /* a coefficient's rounding is the same in every step, and would add up */
+        for (int i = 0; i < n; i++)
             d[i] = fma(hi, x[i], fma(lo, x[i], d[i]));
     else
-        for (int i = w.from; i < w.to; i++)
+        for (int i = 0; i < n; i++)
             d[i] = fma(hi, x[i], d[i]);
+}
+/* The same with the coefficient (g + gl) h. */
+static inline __attribute__((always_inline)) void step_add(int how, int n, double *restrict d,
+                                                           double *restrict e, double g, double gl, double h,
+                                                           const double *x)
+{
+    double hi = g * h, lo = fma(g, h, -hi) + gl * h;
+    multiply_add(how, n, d, e, hi, lo, x);
+}
+static void step_add_any(int how, int n, double *d, double *e, double g, double gl, double h, const double *x)
+{
+    step_add(how, n, d, e, g, gl, h, x);
+}
+#if defined(__x86_64__) && !defined(double)
+/* One instruction instead of a call of the C library for each product. */
+__attribute__((target("fma"))) static void step_add_fma(int how, int n, double *d, double *e, double g,
+                                                        double gl, double h, const double *x)
+{
+    step_add(how, n, d, e, g, gl, h, x);
+}
+#define STEP_ADD (__builtin_cpu_supports("fma") ? step_add_fma : step_add_any)
+#else
+#define STEP_ADD step_add_any
+#endif
+
+static void axpy(ode_real *r, int b, int part, int dst, double g, double gl, double h, const double *x)
+{
+    rows w = rows_of(r, part);
+    int how = !r->compensate ? PLAIN : dst == 0 ? CARRIED : LOW_HALF;
+    r->step_add(how, w.to - w.from, row(r, dst, b) + w.from, carry(r, b) + w.from, g, gl, h, x + w.from);
 }
 static void add(ode_space *s, int part, int dst, ode_num c, int src)
 {
     ode_real *r = (ode_real *)s;
-    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, c.hi, c.lo, row(r, src, b));
+    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, c.hi, c.lo, 1, row(r, src, b));
 }
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     ode_real *r = (ode_real *)s;
-    double g = c.hi * s->hs.hi, gl = fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi);
-    EACH_LIVE_ROW(r, b)
-    {
-        double h = r->row_h[b], hi = g * h, lo = fma(g, h, -hi) + gl * h;
-        axpy(r, b, part, dst, hi, lo, row(r, src, b));
-    }
+    double g = c.hi * s->hs.hi, gl = 0;
+    if (s->hs.hi != 1 || s->hs.lo != 0)
+        gl = fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi);
+    else
+        gl = c.lo;
+    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, g, gl, r->row_h[b], row(r, src, b));
 }
 
 /* One quantity of one row: in a batch from the callback for many, which knows whose row it is. */
@@ -293,7 +322,7 @@ static void quotient(ode_space *s, int k, int a, int c, double small, int alt)
 static void addr(ode_space *s, int part, int dst, int k, int src)
 {
     ode_real *r = (ode_real *)s;
-    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, number(r, k)[b], 0, row(r, src, b));
+    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, number(r, k)[b], 0, 1, row(r, src, b));
 }
 
 static const ode_ops real_ops = {set,   add,    addh, eval,     rotate, pick, mix,           dot,
@@ -311,6 +340,7 @@ int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int coun
     r->field = f;
     r->rows = count;
     r->compensate = 1;
+    r->step_add = STEP_ADD;
     r->slots = d->slots(plan) + 2; /* the solution, the driver's own, one for halves of a whole field */
     r->registers = d->registers ? d->registers(plan) : 0;
     size_t b = (size_t)count, n = (size_t)f->size * b;

@@ -33,6 +33,7 @@ typedef struct {
     double *work;               /* Newton: unknowns, residues, matrix; grown on first use */
     size_t work_size;
     int *pivot;
+    void (*step_add)(int, int, double *, double *, double, double, double, const double *);
     double t, t_carry, h; /* of the whole, where steps are common */
     int slots, registers;
     int compensate, schedule;
