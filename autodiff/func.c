@@ -349,7 +349,7 @@ static ad_func *record_vjp(const ad_func *f, const uint8_t key[], ad_reason *why
     const uint8_t *want = key + 2, *seeded = want + nin;
     ad_tape *t = ad_new();
     size_t most = 2 * ((size_t)nin + (size_t)nout);
-    ad_var *v = t ? malloc(5 * most * sizeof *v) : NULL;
+    ad_var *v = t ? calloc(5 * most, sizeof *v) : NULL; /* void until recorded */
     if (!v) {
         ad_free(t);
         return NULL;
@@ -399,7 +399,7 @@ static ad_func *record_jvp(const ad_func *f, const uint8_t key[], ad_reason *why
     int nin = f->o.nin, nout = f->o.nout, nx = 0;
     ad_tape *t = ad_new();
     size_t most = 2 * ((size_t)nin + (size_t)nout);
-    ad_var *v = t ? malloc(5 * most * sizeof *v) : NULL;
+    ad_var *v = t ? calloc(5 * most, sizeof *v) : NULL; /* void until recorded */
     if (!v) {
         ad_free(t);
         return NULL;
