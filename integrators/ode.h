@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ad.h"
+
 #if defined(__GNUC__)
 #define ODE_API __attribute__((visibility("default")))
 #else
@@ -181,7 +183,41 @@ ODE_API int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt);
 /* The solution inside the last accepted adaptive step, theta in [0, 1]. */
 ODE_API int ode_dense(ode_solver *s, double theta, double y[]);
 
-/* ---- 5. Diagnostics ------------------------------------------------------------------------------------- */
+/* ---- 5. A field from a tape ------------------------------------------------------------------------------
+ * A Hamiltonian H(y; t; params) or a vector field f recorded once (ad.h) gives right-hand side, halves, energy and Jacobian by
+ * differentiation on the tape, compiled, one state or many rows at a time. What it was recorded on is copied; tape and
+ * recording may go. The state is one input y [., size], q then p for H, or two inputs q, p [., n]; its rows are AD_BATCH (then
+ * a batch is one run, and row i of H must depend on row i of its inputs only) or 1.
+ *
+ *     ad_var q = ad_input(t, "q", 1, 1), p = ad_input(t, "p", 1, 1);
+ *     ode_recorded *r = ode_recorded_new(&(ode_recording){.H = ad_expr(t, "p^2/2 - cos(q)", q, p), .q = q, .p = p});
+ *     ode_solver *s = ode_new(ode_method_find("verlet"), ode_recorded_field(r));
+ *
+ * Whether H is T(p) + V(q, t), and T quadratic, is found on the tape: mixed and third derivatives vanish there structurally
+ * (ODE_SEPARABLE, ODE_QUADRATIC_T in the field's kind, so ode_method_order tells the order that holds). */
+typedef struct ode_recorded ode_recorded;
+typedef struct {
+    ad_var H;    /* [., 1], or */
+    ad_var f;    /* [., size]; with H as well: f is the field, H only its energy */
+    ad_var y;    /* the state, an input, or */
+    ad_var q, p; /* two */
+    ad_var t;    /* the time, an input [1,1] or [AD_BATCH,1]; absent where nothing depends on it */
+    int params;
+    const ad_var *param; /* further inputs: of fixed rows, or [AD_BATCH, c] where each state has its own */
+    ad_pool *pool;       /* threads for large batches, or NULL; must outlive the field */
+} ode_recording;
+/* Never NULL. Errors (status and message of the result, whose field no method takes): ODE_EINPUT, ODE_EFIELD with the shapes
+ * given and needed, ODE_EMEMORY. The functions of one object are not to be called from two threads at once. */
+ODE_API ode_recorded *ode_recorded_new(const ode_recording *recording);
+ODE_API void ode_recorded_free(ode_recorded *r);
+ODE_API const ode_field *ode_recorded_field(const ode_recorded *r); /* valid until r is freed */
+/* The values of param[i], copied: [rows, c] with the rows it was recorded with; of an AD_BATCH one, 1 row for all states or
+ * one for each. Takes effect at once, for solvers that run, too. */
+ODE_API int ode_recorded_set(ode_recorded *r, int i, int rows, const double values[]);
+ODE_API int ode_recorded_status(const ode_recorded *r);
+ODE_API const char *ode_recorded_message(const ode_recorded *r); /* also why the last run failed in a row */
+
+/* ---- 6. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
 ODE_API int ode_energies(ode_solver *s, double H[]); /* of each row; NaN where a row has failed */
 

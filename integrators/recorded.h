@@ -1,0 +1,45 @@
+/* recorded.h - private: a field recorded on a tape, its functions and its programs.
+ * Invariant: the tape here is private; programs are compiled from it when first asked for. */
+/* SPDX-License-Identifier: MIT */
+#ifndef ODE_RECORDED_H
+#define ODE_RECORDED_H
+
+#include "ad.h"
+#include "space.h"
+
+enum { ODE_PROGRAMS = ODE_OF_JACOBIAN + 1 };
+
+struct ode_recorded {
+    ad_tape *tape;                       /* private */
+    ad_func *source;                     /* (state, t, params) -> H or f, as it was recorded */
+    int size, half;                      /* half = size / 2 of a Hamiltonian, else 0 */
+    int batch;                           /* states come as [AD_BATCH, size]; else [1, size] */
+    int timed;                           /* 0: no time; 1: [1,1]; 2: one for each row */
+    int split;                           /* the state was recorded as q and p */
+    ad_var q, p, y, t, H, f, dHdp, dHdq; /* on the private tape; y [., size] = (q, p) of a Hamiltonian */
+    int params;
+    ad_var *param;
+    double **value;    /* of each parameter, rows x cols */
+    int *rows, *shape; /* rows given (1 for one that is shared), elements of a row */
+    int *each;         /* 1: a row of the batch has its own */
+    ad_program *program[ODE_PROGRAMS];
+    ad_work *work[ODE_PROGRAMS];
+    ad_pool *pool;
+    double *room; /* split states, gathered parameters, blocks of results */
+    size_t room_size;
+    const void **in;
+    ode_field field;
+    int status;
+    char message[400];
+};
+
+ODE_HIDDEN int ode_recorded_fail(ode_recorded *r, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* What the tape says, as a failure of r; the tape is cleared. */
+ODE_HIDDEN int ode_recorded_tape(ode_recorded *r, const char *who);
+/* Finds ODE_SEPARABLE and ODE_QUADRATIC_T. */
+ODE_HIDDEN unsigned ode_recorded_kind(ode_recorded *r);
+/* Callback of ode_field.rows. */
+ODE_HIDDEN int ode_recorded_give(void *user, int what, int count, const int row[], const double t[],
+                                 const double y[], double out[]);
+#endif

@@ -1,0 +1,253 @@
+/* recorded_run.c - what a recorded field gives, row by row or for many rows in one run; and what its H is made of.
+ * Invariant: each quantity has one program, compiled when it is first asked for; results are the same however rows come. */
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorded.h"
+
+/* The inputs of every program: q, p or y; t; params. */
+static int inputs(const ode_recorded *r, ad_var in[])
+{
+    int n = 0;
+    if (r->half)
+        in[n++] = r->q, in[n++] = r->p;
+    else
+        in[n++] = r->y;
+    if (r->timed)
+        in[n++] = r->t;
+    for (int i = 0; i < r->params; i++)
+        in[n++] = r->param[i];
+    return n;
+}
+static ad_program *compile(ode_recorded *r, int extra, const ad_var more[], int nout, const ad_var out[])
+{
+    ad_var *in = malloc(sizeof *in * (size_t)(3 + r->params + extra));
+    if (!in)
+        return ode_recorded_fail(r, ODE_EMEMORY, "recorded field: out of memory"), NULL;
+    int n = inputs(r, in);
+    for (int k = 0; k < extra; k++)
+        in[n++] = more[k];
+    ad_program *p = ad_compile(r->tape, n, in, nout, out, NULL);
+    free(in);
+    if (!p)
+        ode_recorded_tape(r, "recorded field");
+    return p;
+}
+/* The program of `what`; its outputs are blocks: RHS of an H is dHdp, dHdq; its Jacobian d dHdp/dq, /dp, d dHdq/dq, /dp. */
+static ad_work *work_of(ode_recorded *r, int what)
+{
+    if (r->work[what] || r->status)
+        return r->work[what];
+    ad_var out[4];
+    int n = 0;
+    if (what == ODE_OF_DHDP || (what == ODE_OF_RHS && r->half))
+        out[n++] = r->dHdp;
+    if (what == ODE_OF_DHDQ || (what == ODE_OF_RHS && r->half))
+        out[n++] = r->dHdq;
+    if (what == ODE_OF_RHS && !r->half)
+        out[n++] = r->f;
+    if (what == ODE_OF_ENERGY)
+        out[n++] = r->H;
+    if (what == ODE_OF_JACOBIAN && !r->half)
+        out[n++] = ad_jacobian_rows(r->f, r->y);
+    if (what == ODE_OF_JACOBIAN && r->half)
+        for (int k = 0; k < 4; k++)
+            out[n++] = ad_jacobian_rows(k < 2 ? r->dHdp : r->dHdq, k % 2 ? r->p : r->q);
+    if (!r->program[what])
+        r->program[what] = compile(r, 0, NULL, n, out);
+    if (r->program[what] && !(r->work[what] = ad_work_new(r->program[what], r->pool)))
+        ode_recorded_fail(r, ODE_EMEMORY, "recorded field: out of memory");
+    return r->work[what];
+}
+
+/* Scratch for `count` rows: the split state, parameters of the rows, blocks of results. */
+static double *room_for(ode_recorded *r, size_t need)
+{
+    if (need > r->room_size) {
+        double *v = realloc(r->room, need * sizeof *v);
+        if (!v)
+            return ode_recorded_fail(r, ODE_EMEMORY, "recorded field: out of memory"), NULL;
+        r->room = v;
+        r->room_size = need;
+    }
+    return r->room;
+}
+static size_t room_of_inputs(const ode_recorded *r, int count)
+{
+    size_t n = (size_t)r->size;
+    for (int i = 0; i < r->params; i++)
+        n += r->each[i] ? (size_t)r->shape[i] : 0;
+    return n * (size_t)count;
+}
+/* r->in for `count` rows; returns how many are set, or 0 when a parameter has no value. */
+static int bind(ode_recorded *r, int count, const int row[], const double t[], const double y[], double *room)
+{
+    int n = 0, m = r->half;
+    if (m) {
+        double *q = room, *p = room + (size_t)count * (size_t)m;
+        for (int k = 0; k < count; k++) {
+            memcpy(q + (size_t)k * (size_t)m, y + (size_t)k * (size_t)r->size, (size_t)m * sizeof *q);
+            memcpy(p + (size_t)k * (size_t)m, y + (size_t)k * (size_t)r->size + m, (size_t)m * sizeof *p);
+        }
+        r->in[n++] = q, r->in[n++] = p;
+        room += (size_t)count * (size_t)r->size;
+    } else
+        r->in[n++] = y;
+    if (r->timed)
+        r->in[n++] = t;
+    for (int i = 0; i < r->params; i++) {
+        size_t c = (size_t)r->shape[i];
+        if (!r->value[i])
+            return ode_recorded_fail(r, ODE_EFIELD,
+                                     "recorded field: parameter %d has no value: ode_recorded_set", i),
+                   0;
+        if (!r->each[i]) {
+            r->in[n++] = r->value[i];
+            continue;
+        }
+        for (int k = 0; k < count; k++) {
+            if (r->rows[i] > 1 && row[k] >= r->rows[i])
+                return ode_recorded_fail(r, ODE_EFIELD,
+                                         "recorded field: parameter %d has %d rows, none for row %d", i,
+                                         r->rows[i], row[k]),
+                       0;
+            memcpy(room + (size_t)k * c, r->value[i] + (r->rows[i] > 1 ? (size_t)row[k] * c : 0),
+                   c * sizeof *room);
+        }
+        r->in[n++] = room;
+        room += (size_t)count * c;
+    }
+    return n;
+}
+static int fails(ode_recorded *r, ad_work *w)
+{
+    if (!r->message[0]) /* kept to be read; a row that fails is no failure of the field */
+        snprintf(r->message, sizeof r->message, "recorded field: %s", ad_work_message(w));
+    return -1;
+}
+
+int ode_recorded_give(void *user, int what, int count, const int row[], const double t[], const double y[],
+                      double out[])
+{
+    ode_recorded *r = user;
+    int size = r->size, m = r->half, apart = count > 1 && !r->batch;
+    for (int k = 1; k < count && r->timed == 1; k++)
+        apart |= t[k] != t[0];
+    if (apart) { /* one row, or one time, in a run */
+        size_t width = what == ODE_OF_RHS        ? (size_t)size
+                       : what == ODE_OF_ENERGY   ? 1
+                       : what == ODE_OF_JACOBIAN ? (size_t)size * (size_t)size
+                                                 : (size_t)m;
+        for (int k = 0; k < count; k++)
+            if (ode_recorded_give(r, what, 1, row + k, t + k, y + (size_t)k * (size_t)size,
+                                  out + (size_t)k * width))
+                return -1;
+        return 0;
+    }
+    ad_work *w = work_of(r, what);
+    size_t n = room_of_inputs(r, count),
+           block = (size_t)count * (size_t)m * (size_t)(what == ODE_OF_JACOBIAN ? m : 1);
+    int blocks = m && what == ODE_OF_JACOBIAN ? 4 : m && what == ODE_OF_RHS ? 2 : 0;
+    double *room = w ? room_for(r, n + block * (size_t)blocks) : NULL, *b = room + n;
+    if (!room || !bind(r, count, row, t, y, room))
+        return -1;
+    void *to[4] = {out};
+    for (int k = 0; k < blocks; k++)
+        to[k] = b + block * (size_t)k;
+    if (ad_run(w, count, r->in, to))
+        return fails(r, w);
+    if (blocks == 2)
+        for (int k = 0; k < count; k++)
+            for (int i = 0; i < m; i++) {
+                out[k * size + i] = b[k * m + i];
+                out[k * size + m + i] = -b[block + (size_t)(k * m + i)];
+            }
+    if (blocks == 4)
+        for (int k = 0; k < count; k++)
+            for (int i = 0; i < size; i++)
+                for (int j = 0; j < size; j++) {
+                    size_t at =
+                        block * (size_t)((i >= m) * 2 + (j >= m)) + (size_t)((k * m + i % m) * m + j % m);
+                    out[(k * size + i) * size + j] = i < m ? b[at] : -b[at];
+                }
+    return 0;
+}
+
+/* H = T(p) + V(q, t) exactly when the derivative of dHdp along any direction of q (and along t) is 0, and T is quadratic when
+ * its third derivative along any directions of p is. On the tape these are structural: terms that vanish are products with a
+ * zero of the tangent, so they are 0.0 at every point, not merely small. Asked at points of generic position; where H is not
+ * defined a point does not count. */
+enum { POINTS = 8, ENOUGH = 2 };
+static double
+generic(uint64_t *x) /* in (-1, 1) but for 0: Marsaglia (2003), xorshift, J. Stat. Softw. 8 (14) */
+{
+    *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
+    return (double)(*x >> 11 | 1) * 0x1p-52 - 1;
+}
+unsigned ode_recorded_kind(ode_recorded *r)
+{
+    ad_tape *t = r->tape;
+    ad_mark here = ad_here(t);
+    int m = r->half, rows = r->batch ? AD_BATCH : 1;
+    ad_var v = ad_input(t, "v", rows, m), w = ad_input(t, "w", rows, m), out[3], first;
+    ad_jvp(1, &r->dHdp, 1, &r->q, &v, &out[0]);
+    ad_jvp(1, &r->dHdp, 1, &r->p, &v, &first);
+    ad_jvp(1, &first, 1, &r->p, &w, &out[1]);
+    int n = 2;
+    if (r->timed) {
+        ad_var one = ad_fill(t, r->timed == 2 ? rows : 1, 1, 1);
+        ad_jvp(1, &r->dHdp, 1, &r->t, &one, &out[n++]);
+    }
+    if (ad_status(t) &&
+        ad_status(t) != AD_ENOMEM) { /* a callback without a pullback, say: then nothing is known */
+        ad_clear(t);
+        ad_rewind(t, here);
+        return 0;
+    }
+    ad_program *p = compile(r, 2, (ad_var[]){v, w}, n, out);
+    ad_rewind(t, here);
+    ad_work *work = p ? ad_work_new(p, NULL) : NULL;
+    size_t total = (size_t)(7 * m + 1);
+    for (int i = 0; i < r->params; i++)
+        total += (size_t)r->shape[i];
+    double *room = work ? malloc(total * sizeof *room) : NULL;
+    if (!room)
+        ode_recorded_fail(r, ODE_EMEMORY, "ode_recorded_new: out of memory");
+    uint64_t x = 88172645463325252u;
+    int counted = 0, mixed = 0, third = 0;
+    for (int k = 0; room && k < POINTS; k++) {
+        double *at = room, sum = 0;
+        const double *dq = room + total - 3 * m, *dp = dq + m, *dt = dp + m;
+        int c = 0;
+        for (size_t i = 0; i < total - 3 * (size_t)m; i++)
+            room[i] = generic(&x);
+        r->in[c++] = at, at += m, r->in[c++] = at, at += m;
+        if (r->timed)
+            r->in[c++] = at;
+        at++;
+        for (int i = 0; i < r->params;
+             i++) { /* of either sign: a mass may have to be positive, but not in every point */
+            r->in[c++] = at;
+            for (int j = 0; j < r->shape[i]; j++)
+                at[j] = k < POINTS / 2 ? 1 + at[j] / 2 : at[j];
+            at += r->shape[i];
+        }
+        r->in[c++] = room + total - 5 * m, r->in[c++] = room + total - 4 * m;
+        void *to[] = {(void *)(uintptr_t)dq, (void *)(uintptr_t)dp, (void *)(uintptr_t)dt};
+        if (ad_run(work, 1, r->in, to))
+            continue;
+        for (int i = 0; i < m * n; i++)
+            sum += dq[i] * 0.0;
+        if (sum != 0)
+            continue;
+        counted++;
+        for (int i = 0; i < m; i++)
+            mixed |= dq[i] != 0 || (n > 2 && dt[i] != 0), third |= dp[i] != 0;
+    }
+    free(room);
+    ad_work_free(work);
+    ad_program_free(p);
+    return counted < ENOUGH || mixed ? 0 : third ? ODE_SEPARABLE : ODE_SEPARABLE | ODE_QUADRATIC_T;
+}
