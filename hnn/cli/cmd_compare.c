@@ -155,7 +155,7 @@ static void sizes_text(cli *c, const hnn_compare_result *r, const sizes *z)
 }
 
 /* weights of every run, data of the first seed, the page */
-static int keep(cli *c, const hnn_compare_result *r)
+static int keep(cli *c, const hnn_compare_result *r, const hnn_model *energy)
 {
     char name[96];
     int status = CLI_OK;
@@ -191,7 +191,7 @@ static int keep(cli *c, const hnn_compare_result *r)
                                                                : " --%s",
                             c->given[i].option->name, c->given[i].text);
     cli_progress(c, "writing the report");
-    if (hnn_compare_page(r, cli_text(c, "out"), line.s, &c->error))
+    if (hnn_compare_page(r, energy, cli_text(c, "out"), line.s, &c->error))
         status = cli_error(c);
     hnn_text_free(&line);
     return status;
@@ -249,10 +249,17 @@ static int compare(cli *c, cli_setup *s)
             status = compare_sizes(c, s->o, &z);
         if (status == CLI_OK)
             status = result_text(c, &r);
+        if (s->o.energy) {
+            hnn_text_printf(
+                &c->out,
+                "Stated energy: H = %s. The constant row is the floor of a model that conserves it.\n",
+                cli_text(c, "H"));
+            cli_json_text(&c->json, "stated_energy", cli_text(c, "H"));
+        }
         sizes_text(c, &r, &z);
         result_json(c, &r, &z);
         if (cli_text(c, "out") && status == CLI_OK)
-            status = keep(c, &r);
+            status = keep(c, &r, s->o.energy);
         if (r.interrupted && status == CLI_OK)
             status = CLI_INTERRUPTED;
         c->show = status == CLI_INTERRUPTED;

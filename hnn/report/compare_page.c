@@ -132,6 +132,31 @@ static void trajectories(hnn_figures *p)
 
 /* ---- energies ---- */
 
+/* of the recording, as points */
+static int measured_energy(hnn_figures *p, hnn_series *s)
+{
+    const hnn_data *d = &p->r->test[0];
+    long rows = d->offset[1] - d->offset[0];
+    double *x = hnn_fig_room(p, rows), *y = hnn_fig_room(p, rows);
+    if (!y)
+        return 0;
+    for (long i = rows; i-- > 0;) {
+        long at = d->offset[0] + i;
+        x[i] = d->t[at] - d->t[d->offset[0]], y[i] = NAN;
+        hnn_flow_energy(p->energy, 1, d->t[at], d->z + at * p->n, &y[i], NULL);
+    }
+    for (long i = rows; i-- > 0;)
+        y[i] -= y[0];
+    s[0] = (hnn_series){.kind = HNN_PLOT_POINTS,
+                        .label = "measured",
+                        .colour = HNN_INK,
+                        .n = rows,
+                        .width = 3,
+                        .x = x,
+                        .y = y};
+    return 1;
+}
+
 static void energies(hnn_figures *p)
 {
     hnn_series s[2][HNN_FIG_SERIES];
@@ -153,8 +178,8 @@ static void energies(hnn_figures *p)
                 h[i] = g[i] = NAN;
                 if (!isfinite(at[0]))
                     continue;
-                if (p->truth)
-                    hnn_flow_energy(p->truth, 1, t, at, &h[i], NULL);
+                if (p->energy)
+                    hnn_flow_energy(p->energy, 1, t, at, &h[i], NULL);
                 if (f && hnn_flow_has_energy(f))
                     hnn_flow_energy(f, 1, t, at, &g[i], NULL);
             }
@@ -163,14 +188,16 @@ static void energies(hnn_figures *p)
         }
         if (p->code)
             break;
-        if (p->truth)
+        if (p->energy)
             used[0] += hnn_fig_band(p, s[0] + used[0], p->r->row[k].label, k, 0, p->times, p->t, H);
         if (hnn_fig_flow(p, k, 0) && hnn_flow_has_energy(hnn_fig_flow(p, k, 0))) {
             used[1] += hnn_fig_band(p, s[1] + used[1], p->r->row[k].label, k, 0, p->times, p->t, G);
             own++;
         }
     }
-    hnn_plot plot[2] = {{.title = "true energy of the rollouts",
+    if (p->energy && !p->truth && !p->code && used[0] < HNN_FIG_SERIES)
+        used[0] += measured_energy(p, s[0] + used[0]);
+    hnn_plot plot[2] = {{.title = p->truth ? "true energy of the rollouts" : "stated energy",
                          .xlabel = "time",
                          .ylabel = "H - H(0)",
                          .width = 480,
@@ -184,17 +211,24 @@ static void energies(hnn_figures *p)
                          .height = 320,
                          .series = s[1],
                          .n = used[1]}};
-    int from = p->truth ? 0 : 1, to = own ? 2 : 1;
+    int from = p->energy ? 0 : 1, to = own ? 2 : 1;
     if (!p->code && from < to) {
         hnn_page_heading(&p->page, "Energy over time");
-        hnn_fig_add(
-            p, "energy",
-            "Left: the true energy along the rollouts of the models, which no model conserves exactly. "
-            "Right: the energy "
-            "that a model itself has learned, where it has one; what is left there is the error of the "
-            "integrator "
-            "(dop853, tolerance 1e-10). Median and range over the seeds.",
-            plot + from, to - from, 2);
+        hnn_text caption = {0};
+        if (p->truth)
+            hnn_text_add(
+                &caption,
+                "The true energy along the rollouts of the models, which no model conserves exactly. ");
+        else if (p->energy)
+            hnn_text_add(&caption,
+                         "The stated energy along the recording and along the rollouts of the models. ");
+        if (own)
+            hnn_text_add(&caption,
+                         "A model's own energy, where it has one: without friction what is left there is the "
+                         "error of the integrator (dop853, tolerance 1e-10). ");
+        hnn_text_add(&caption, "Median and range over the seeds.");
+        hnn_fig_add(p, "energy", caption.s ? caption.s : "", plot + from, to - from, 2);
+        hnn_text_free(&caption);
     }
     hnn_fig_give_back(p, mark);
 }
@@ -257,12 +291,13 @@ static void first_page(hnn_figures *p, const char *command)
     hnn_text notes = {0}, title = {0}, line = {0};
     hnn_text_printf(&title, "%s: what was learned, and how well", r->system);
     hnn_page_begin(&p->page, p->page.folder, title.s ? title.s : "");
-    hnn_text_printf(
-        &line,
-        "%d %s of freedom, %d %s; training data of the first seed: %d trajectories, %ld states. Errors are "
-        "measured against the clean field and on rollouts from held-out starts.",
-        r->dof, r->dof == 1 ? "degree" : "degrees", r->seeds, r->seeds == 1 ? "seed" : "seeds",
-        r->train[0].ntraj, r->train[0].n);
+    hnn_text_printf(&line,
+                    "%d %s of freedom, %d %s; training data of the first seed: %d %s, %ld states. Errors are "
+                    "measured %s.",
+                    r->dof, r->dof == 1 ? "degree" : "degrees", r->seeds, r->seeds == 1 ? "seed" : "seeds",
+                    r->train[0].ntraj, r->train[0].ntraj == 1 ? "trajectory" : "trajectories", r->train[0].n,
+                    r->truth ? "against the clean field and on rollouts from held-out starts"
+                             : "against held-out derivatives and on the held-out part of the recording");
     hnn_page_text(&p->page, line.s ? line.s : "");
     if (command)
         hnn_page_pre(&p->page, command);
@@ -282,7 +317,7 @@ static void first_page(hnn_figures *p, const char *command)
     hnn_text_free(&notes), hnn_text_free(&title), hnn_text_free(&line);
 }
 
-static int prepare(hnn_figures *p)
+static int prepare(hnn_figures *p, const hnn_model *energy)
 {
     const hnn_compare_result *r = p->r;
     int count = r->rows * r->seeds;
@@ -304,6 +339,11 @@ static int prepare(hnn_figures *p)
         p->t[i] = span * i / (HNN_FIG_TIMES - 1);
     if (r->truth)
         p->code = hnn_flow_new(r->truth, NULL, &p->truth, p->e);
+    else if (energy)
+        p->code = hnn_flow_new(energy, NULL, &p->stated, p->e);
+    p->energy = p->truth ? p->truth : p->stated;
+    if (p->energy && !hnn_flow_has_energy(p->energy))
+        p->energy = NULL;
     for (int i = 0; i < count && !p->code; i++) {
         const hnn_compare_row *row = &r->row[i / r->seeds];
         const hnn_model *m = row->run && !row->reference ? row->run[i % r->seeds].model : NULL;
@@ -313,7 +353,8 @@ static int prepare(hnn_figures *p)
     return p->code;
 }
 
-int hnn_compare_page(const hnn_compare_result *r, const char *folder, const char *command, hnn_error *e)
+int hnn_compare_page(const hnn_compare_result *r, const hnn_model *energy, const char *folder,
+                     const char *command, hnn_error *e)
 {
     hnn_error own;
     hnn_figures p = {.r = r, .e = e ? e : &own, .page = {.folder = folder}};
@@ -323,7 +364,7 @@ int hnn_compare_page(const hnn_compare_result *r, const char *folder, const char
         return hnn_fail(e, HNN_EARG, "%.200s: the name of the folder is too long", folder);
     if (!r->seeds || !r->rows || !r->train || !r->test || !r->test[0].ntraj)
         return hnn_fail(e, HNN_EARG, "a comparison without runs has no page");
-    p.code = prepare(&p);
+    p.code = prepare(&p, energy);
     if (!p.code)
         first_page(&p, command);
     static void (*const parts[])(hnn_figures *) = {hnn_fig_portraits, hnn_fig_orbits, trajectories,
@@ -338,6 +379,7 @@ int hnn_compare_page(const hnn_compare_result *r, const char *folder, const char
         hnn_flow_free(p.flow[i]);
     free(p.flow);
     hnn_flow_free(p.truth);
+    hnn_flow_free(p.stated);
     hnn_fig_give_back(&p, 0);
     return p.code;
 }

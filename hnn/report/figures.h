@@ -12,6 +12,8 @@ enum { HNN_FIG_TIMES = 401, HNN_FIG_SERIES = 64 };
 typedef struct hnn_figures {
     const hnn_compare_result *r;
     hnn_page page;
+    hnn_flow *energy; /* the true or the stated energy; NULL: none. Not owned */
+    hnn_flow *stated;
     hnn_flow *truth;  /* NULL for measured data */
     hnn_flow **flow;  /* [rows * seeds]; NULL where there is no model */
     double *t;        /* [times] of long rollouts */

@@ -188,11 +188,14 @@ void hnn_fig_portraits(hnn_figures *p)
         hnn_page_heading(&p->page, "Phase portrait");
         hnn_fig_add(
             p, "portrait",
-            "Contours of the true Hamiltonian and of the learned one at the same levels (each up to a "
-            "constant), first "
-            "seed. A model without a Hamiltonian has no contours: its rollouts from held-out starts are "
-            "shown. Grey: "
-            "outside the range of the training states.",
+            true_z
+                ? "Contours of the true Hamiltonian and of the learned one at the same levels (each up to a "
+                  "constant), "
+                  "first seed. A model without a Hamiltonian has no contours: its rollouts from held-out "
+                  "starts "
+                  "are shown. Grey: outside the range of the training states."
+                : "Contours of the learned Hamiltonian, first seed. A model without one has no contours: its "
+                  "rollouts from held-out starts are shown. Grey: outside the range of the training states.",
             plot, panels, 2);
     }
     hnn_fig_give_back(p, mark);

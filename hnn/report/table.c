@@ -147,6 +147,14 @@ static int line(const hnn_compare_result *r, const hnn_compare_row *row, int i, 
     return code;
 }
 
+/* of measured data no energy is known to be true */
+static void name_line(const hnn_compare_result *r, int i, hnn_text *t)
+{
+    const char *name = i == 0 ? r->system : i <= ABOVE ? above[i - 1] : lines[i - 1 - ABOVE].name;
+    int stated = i > ABOVE && !r->truth && !strncmp(name, "true", 4);
+    hnn_text_printf(t, "%s%s", stated ? "stated" : "", stated ? name + 4 : name);
+}
+
 int hnn_compare_table(const hnn_compare_result *r, hnn_cells *out, hnn_error *e)
 {
     *out = (hnn_cells){.columns = 1 + r->rows, .rows = 1 + ABOVE + LINES};
@@ -158,7 +166,7 @@ int hnn_compare_table(const hnn_compare_result *r, hnn_cells *out, hnn_error *e)
             hnn_text t = {0};
             int code = HNN_OK;
             if (k == 0)
-                hnn_text_add(&t, i == 0 ? r->system : i <= ABOVE ? above[i - 1] : lines[i - 1 - ABOVE].name);
+                name_line(r, i, &t);
             else if (i == 0)
                 hnn_text_add(&t, r->row[k - 1].label);
             else
@@ -174,22 +182,28 @@ int hnn_compare_table(const hnn_compare_result *r, hnn_cells *out, hnn_error *e)
     return HNN_OK;
 }
 
-/* why a model has no value: metrics with the same reason in one sentence */
-static void reasons(const hnn_compare_row *row, hnn_text *t)
+/* why there is no value: a sentence for each metric and reason */
+static void reasons(const hnn_compare_result *r, hnn_text *t)
 {
-    for (int id = 0; id < HNN_METRICS; id++) {
-        const char *why = row->run[0].metric[id].why;
-        int first = 1;
-        for (int k = 0; k < id && why; k++)
-            first = first && !(row->run[0].metric[k].why && !strcmp(row->run[0].metric[k].why, why));
-        if (!why || !first)
-            continue;
-        hnn_text_printf(t, "%s has no", row->label);
-        for (int k = id, n = 0; k < HNN_METRICS; k++)
-            if (row->run[0].metric[k].why && !strcmp(row->run[0].metric[k].why, why))
-                hnn_text_printf(t, "%s %s", n++ ? "," : "", hnn_metric_label(k));
-        hnn_text_printf(t, ": %s.\n", why);
-    }
+    for (int id = 0; id < HNN_METRICS; id++)
+        for (int k = 0; k < r->rows; k++) {
+            const char *why = r->row[k].run[0].metric[id].why;
+            int first = why && !r->row[k].reference, all = 1, named = 0;
+            for (int i = 0; i < r->rows && first; i++) {
+                const char *other = r->row[i].run[0].metric[id].why;
+                int same = other && !strcmp(other, why);
+                first = first && !(same && i < k);
+                all = all && (same || r->row[i].reference);
+            }
+            if (!first)
+                continue;
+            hnn_text_printf(t, "%s: no value", hnn_metric_label(id));
+            for (int i = k; i < r->rows && !all; i++)
+                if (!r->row[i].reference && r->row[i].run[0].metric[id].why &&
+                    !strcmp(r->row[i].run[0].metric[id].why, why))
+                    hnn_text_printf(t, "%s %s", named++ ? "," : " for", r->row[i].label);
+            hnn_text_printf(t, " (%s).\n", why);
+        }
 }
 
 void hnn_compare_notes(const hnn_compare_result *r, hnn_text *t)
@@ -205,9 +219,7 @@ void hnn_compare_notes(const hnn_compare_result *r, hnn_text *t)
                 hnn_text_printf(t, "%s, %s: %d of %d seeds diverged and count as infinite.\n", row->label,
                                 hnn_metric_name(id), row->summary[id].diverged, row->summary[id].n);
     }
-    for (int k = 0; k < r->rows; k++)
-        if (!r->row[k].reference && r->row[k].run)
-            reasons(&r->row[k], t);
+    reasons(r, t);
     for (int k = 1; k < r->rows; k++)
         for (int id = 0; id < HNN_METRICS; id++) {
             const hnn_comparison *a = &r->row[k].against[id];
