@@ -348,11 +348,12 @@ AD_API void ad_func_free(ad_func *f); /* tapes and programs that call it keep it
 /* ad_call - out[] = f(in[]) as one node of t. The shapes of in[] are those of the function, its AD_BATCH any one row
  * count; numbers and single rows are repeated. Returns AD_OK or the status of the tape. */
 AD_API int ad_call(ad_tape *t, const ad_func *f, const ad_var in[], ad_var out[]);
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
-/* ad_scan - for k = 0 ... count-1:  (carry, y_k) = f(shared, carry, per_step_k).
- * f takes nshared, then ncarry, then nstep inputs and gives ncarry, then ncollect outputs. per_step and
- * collected hold step k in columns k*c ... k*c+c-1. The derivative keeps about sqrt(count) carries (or
- * `checkpoints` of them when > 0) and recomputes the rest. */
+/* ad_scan - for k = 0 ... count-1:  (carry, y_k) = f(shared, carry, per_step_k), as one node.
+ * f takes nshared, then ncarry, then nstep inputs and gives ncarry, then ncollect outputs; a carry keeps its shape.
+ * per_step and collected hold step k in columns k*c ... k*c+c-1. Results: carry_out after the last step, and collected.
+ * A derivative is a loop, too, of any order; shared values get one adjoint. Backward, about sqrt(2 count) carries are
+ * kept (or all, where these are few bytes; or `checkpoints` of them when > 0) and the rest recomputed.
+ * Returns AD_OK or the status of the tape. */
 typedef struct ad_scan_spec {
     const ad_func *f;
     int64_t count;
@@ -362,6 +363,7 @@ typedef struct ad_scan_spec {
     int64_t checkpoints;
 } ad_scan_spec;
 AD_API int ad_scan(ad_tape *t, const ad_scan_spec *s);
+#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
 /* ad_root - y with F(y, x...) = 0 for each row, by Newton from `start`, with a final polishing step;
  * differentiated by the implicit-function theorem. F takes y [.,n] and x, gives [.,n]. */
 typedef struct ad_root_options {

@@ -1,0 +1,278 @@
+/* scan_back.c - a loop backward: steps in descending order, their carries recomputed from checkpoints.
+ *
+ * With s free checkpoints and every step run forward at most r times, T(s,r) = C(s+r+1, r) steps can be reversed from
+ * a stored carry: the left part, T(s,r-1) steps, was run over once already, the right part, T(s-1,r), has one
+ * checkpoint less; T(s,0) = 1, T(0,r) = r+1. A stretch is cut so that both parts keep within their r, which is
+ * the schedule with the fewest runs. By default there are so many checkpoints that r = 2: about sqrt(2 count).
+ * Source: Griewank, Walther (2000), ACM Trans. Math. Softw. 26, 19-45 (revolve); the recurrence as above.
+ * Invariant: which checkpoints there are changes no bit.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "scan_run.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { KEEP_ALL = 256 << 10 }; /* bytes of carries that are all kept unless told otherwise */
+
+typedef struct back_state {
+    ad_state s;
+    size_t size;
+    ad_work *forward, *back;
+    int64_t batch; /* that memory is for */
+    char *memory;
+    int64_t slots, *at;       /* checkpoints, and the step each is at */
+    char *carries, *spare[2]; /* slots x bytes; where a carry goes that is not kept */
+    size_t bytes;             /* of all carries of a step */
+    size_t *offset;           /* of each carry in them */
+    char **buffer;            /* one for each step and seed, two for each adjoint of a carry and each sum */
+    const void **fin, **bin;
+    void **fout, **bout;
+} back_state;
+
+static void back_close(ad_state *state)
+{
+    back_state *s = (back_state *)state;
+    ad_work_free(s->forward);
+    ad_work_free(s->back);
+    free(s->memory);
+    free(s->at);
+    free(s->offset);
+    free(s->buffer);
+    free(s->fin);
+    free(s->fout);
+    free(s);
+}
+
+static ad_state *back_open(const ad_object *o, int real, ad_pool *pool)
+{
+    const ad_loop *l = (const ad_loop *)o;
+    const ad_program *forward = l->ncarry ? ad_func_program(l->forward, real) : NULL,
+                     *back = ad_func_program(l->back, real);
+    back_state *s = back && (forward || !l->ncarry) ? calloc(1, sizeof *s) : NULL;
+    if (!s)
+        return NULL;
+    size_t nf = (size_t)l->f->o.nin, nb = (size_t)l->back->o.nin, no = (size_t)l->back->o.nout;
+    s->s.object = o;
+    s->size = ad_kernels_for(real)->size;
+    s->forward = forward ? ad_work_new(forward, pool) : NULL;
+    s->back = ad_work_new(back, pool);
+    s->offset = calloc((size_t)l->ncarry + 1, sizeof *s->offset);
+    s->buffer = calloc(nf + nb + 2 * no + 1, sizeof *s->buffer);
+    s->fin = calloc(nf + nb + 1, sizeof *s->fin);
+    s->fout = calloc((size_t)l->ncarry + no + 1, sizeof *s->fout);
+    if (s->back && (s->forward || !forward) && s->offset && s->buffer && s->fin && s->fout) {
+        s->bin = s->fin + nf;
+        s->bout = s->fout + l->ncarry;
+        return &s->s;
+    }
+    back_close(&s->s);
+    return NULL;
+}
+
+static int64_t default_slots(const ad_loop *l, size_t bytes)
+{
+    int64_t all = bytes ? (int64_t)(KEEP_ALL / bytes) : l->count,
+            few = (int64_t)ceil(sqrt(2.0 * (double)l->count));
+    int64_t n = l->checkpoints ? l->checkpoints : all > few ? all : few;
+    return n < l->count ? n : l->count;
+}
+
+/* Shapes of what has buffers: steps, seeds, then twice each adjoint of a carry and sum. */
+static ad_shape buffered(const ad_loop *l, int i)
+{
+    const ad_object *f = &l->f->o;
+    if (i < l->nstep)
+        return f->in[l->nshared + l->ncarry + i];
+    i -= l->nstep;
+    if (i < l->nseeds)
+        return f->out[l->ncarry + l->seed[i]];
+    i -= l->nseeds;
+    if (i < l->nmoved)
+        return f->in[l->nshared + l->ncarry + l->moved[i]];
+    i -= l->nmoved;
+    return i < 2 * l->ncarry ? f->out[i / 2] : f->in[l->sum[(i - 2 * l->ncarry) / 2]];
+}
+
+static int back_bind(back_state *s, const ad_loop *l, int64_t batch)
+{
+    const ad_object *f = &l->f->o;
+    int nbuffers = l->nstep + l->nseeds + l->nmoved + 2 * l->ncarry + 2 * l->nsums;
+    size_t need = 0, at;
+    s->bytes = 0;
+    for (int i = 0; i < l->ncarry; i++) {
+        s->offset[i] = s->bytes;
+        s->bytes += ((size_t)ad_shape_size(f->out[i], batch) * s->size + 15) & ~(size_t)15;
+    }
+    s->slots = default_slots(l, s->bytes);
+    for (int i = 0; i < nbuffers; i++)
+        need += ad_slice_size(buffered(l, i), batch, s->size);
+    at = need;
+    need += (size_t)(s->slots + 2) * s->bytes;
+    free(s->memory);
+    free(s->at);
+    s->memory = aligned_alloc(64, (need + 63) & ~(size_t)63);
+    s->at = malloc((size_t)s->slots * sizeof *s->at);
+    if (!s->memory || !s->at) {
+        snprintf(s->s.message, sizeof s->s.message, "out of memory for %lld checkpoints of %zu bytes",
+                 (long long)s->slots, s->bytes);
+        return AD_ENOMEM;
+    }
+    s->carries = s->memory + at;
+    s->spare[0] = s->carries + (size_t)s->slots * s->bytes;
+    s->spare[1] = s->spare[0] + s->bytes;
+    at = 0;
+    for (int i = 0; i < nbuffers; i++) {
+        s->buffer[i] = s->memory + at;
+        at += ad_slice_size(buffered(l, i), batch, s->size);
+    }
+    s->batch = batch;
+    return AD_OK;
+}
+
+static int failed(back_state *s, int status, int64_t k, const ad_work *w)
+{
+    snprintf(s->s.message, sizeof s->s.message, "step %lld: %s", (long long)k, ad_inner(ad_work_message(w)));
+    return status;
+}
+
+static void get_steps(back_state *s, const ad_loop *l, const ad_kcall *c, int64_t k, const void **in)
+{
+    int steps = l->nshared + l->ncarry;
+    for (int i = 0; i < l->nstep; i++)
+        in[steps + i] = ad_step_get(l->f->o.in[steps + i], c->rows, s->size, l->count, k, c->src[steps + i],
+                                    s->buffer[i]);
+}
+
+static int step_forward(back_state *s, const ad_loop *l, const ad_kcall *c, int64_t k, const char *from,
+                        char *to)
+{
+    for (int i = 0; i < l->ncarry; i++) {
+        s->fin[l->nshared + i] = from + s->offset[i];
+        s->fout[i] = to + s->offset[i];
+    }
+    get_steps(s, l, c, k, s->fin);
+    int status = ad_run(s->forward, (int)c->rows, s->fin, s->fout);
+    return status ? failed(s, status, k, s->forward) : AD_OK;
+}
+
+static char *result_at(const back_state *s, const ad_loop *l, const ad_kcall *c, int k)
+{
+    return (char *)c->dst + (size_t)ad_result_at(&l->o, k, c->rows) * s->size;
+}
+
+/* Step k backward from its carry: inputs are values, adjoints, sums so far; results sums, adjoints. */
+static int step_back(back_state *s, const ad_loop *l, const ad_kcall *c, int64_t k, const char *carry)
+{
+    int nf = l->f->o.nin, steps = l->nshared + l->ncarry, n = nf;
+    char **seed = s->buffer + l->nstep, **moved = seed + l->nseeds, **adjoint = moved + l->nmoved,
+         **sum = adjoint + 2 * l->ncarry;
+    bool first = k == l->count - 1;
+    int now = (int)(k & 1);
+    for (int i = 0; i < l->ncarry; i++)
+        s->bin[l->nshared + i] = carry + s->offset[i];
+    get_steps(s, l, c, k, s->bin);
+    for (int i = 0; i < l->ncarry; i++)
+        s->bin[n++] = first ? c->src[nf + i] : adjoint[2 * i + !now];
+    for (int i = 0; i < l->nseeds; i++)
+        s->bin[n++] = ad_step_get(l->f->o.out[l->ncarry + l->seed[i]], c->rows, s->size, l->count, k,
+                                  c->src[nf + l->ncarry + i], seed[i]);
+    for (int i = 0; i < l->nsums; i++)
+        s->bin[n++] = sum[2 * i + !now];
+    n = 0;
+    for (int i = 0; i < l->nsums; i++, n++)
+        s->bout[n] = k ? sum[2 * i + now] : result_at(s, l, c, n);
+    for (int i = 0; i < l->ncarry; i++, n++)
+        s->bout[n] = k ? adjoint[2 * i + now] : result_at(s, l, c, n);
+    for (int i = 0; i < l->nmoved; i++, n++)
+        s->bout[n] =
+            ad_step_at(l->f->o.in[steps + l->moved[i]], c->rows, s->size, k, result_at(s, l, c, n), moved[i]);
+    int status = ad_run(s->back, (int)c->rows, s->bin, s->bout);
+    if (status)
+        return failed(s, status, k, s->back);
+    n = l->nsums + l->ncarry;
+    for (int i = 0; i < l->nmoved; i++, n++)
+        ad_step_put(l->f->o.in[steps + l->moved[i]], c->rows, s->size, l->count, k, result_at(s, l, c, n),
+                    moved[i]);
+    return AD_OK;
+}
+
+/* T(s,r) = C(s+r+1, r), or INT64_MAX where it is larger than any count. */
+static int64_t reach(int64_t s, int64_t r)
+{
+    double t = 1;
+    for (int64_t i = 1; i <= r; i++) {
+        t = t * (double)(s + 1 + i) / (double)i;
+        if (t > 4e18)
+            return INT64_MAX;
+    }
+    return (int64_t)(t + 0.5);
+}
+
+/* Where to cut a stretch of n >= 2 steps with s >= 1 free checkpoints: steps before the next one. */
+static int64_t cut(int64_t n, int64_t s)
+{
+    int64_t r = 1;
+    if (s + 2 >= n)
+        return 1;
+    while (reach(s, r) < n)
+        r++;
+    int64_t least = n - reach(s - 1, r), inner = reach(s, r - 2);
+    return least > inner ? least : inner;
+}
+
+static int reverse(back_state *s, const ad_loop *l, const ad_kcall *c)
+{
+    int64_t top = 0;
+    int status = AD_OK;
+    for (int i = 0; i < l->ncarry; i++)
+        memcpy(s->carries + s->offset[i], c->src[l->nshared + i],
+               (size_t)ad_shape_size(l->f->o.out[i], c->rows) * s->size);
+    s->at[0] = 0;
+    for (int64_t end = l->count; end > 0 && !status; end--) {
+        int64_t lo = s->at[top];
+        const char *here = s->carries + (size_t)top * s->bytes;
+        while (lo < end - 1 && l->ncarry && !status) {
+            int64_t left = s->slots - 1 - top, stop = left ? lo + cut(end - lo, left) : end - 1;
+            for (; lo < stop && !status; lo++) {
+                char *to =
+                    left && lo == stop - 1 ? s->carries + (size_t)(top + 1) * s->bytes : s->spare[lo & 1];
+                status = step_forward(s, l, c, lo, here, to);
+                here = to;
+            }
+            if (left)
+                s->at[++top] = lo;
+        }
+        if (!status)
+            status = step_back(s, l, c, end - 1, here);
+        if (top > 0 && s->at[top] == end - 1)
+            top--;
+    }
+    return status;
+}
+
+static int back_run(ad_kcall *c)
+{
+    back_state *s = c->state;
+    const ad_loop *l = c->object;
+    if (c->rows != s->batch) {
+        s->batch = 0;
+        if (back_bind(s, l, c->rows))
+            return AD_ENOMEM;
+    }
+    char **sum = s->buffer + l->nstep + l->nseeds + l->nmoved + 2 * l->ncarry;
+    for (int i = 0; i < l->nshared; i++)
+        s->fin[i] = s->bin[i] = c->src[i];
+    for (int i = 0; i < l->nsums; i++) /* the sum that the last step reads */
+        memset(sum[2 * i + (l->count & 1)], 0,
+               (size_t)ad_shape_size(l->f->o.in[l->sum[i]], c->rows) * s->size);
+    return reverse(s, l, c);
+}
+
+const ad_class ad_back_class = {.op = OP_SCAN_BACK,
+                                .destroy = ad_loop_destroy,
+                                .open = back_open,
+                                .close = back_close,
+                                .run = back_run,
+                                .pullback = ad_back_pullback,
+                                .tangent = ad_back_tangent};
