@@ -107,6 +107,9 @@ ad_var ad_elementwise(int op, const char *who, int n, const ad_var in[])
         op = OP_mulz;
     else if (t->guard && op == OP_div && !ad_literal(x[0], &u) && !ad_literal(x[1], &v))
         op = OP_divz;
+    if (op == OP_mulz &&
+        ((ad_literal(x[0], &u) && u != 0 && isfinite(u)) || (ad_literal(x[1], &v) && v != 0 && isfinite(v))))
+        op = OP_mul; /* a number that is neither 0 nor infinite needs no care */
     int32_t r = 1, c = 1;
     for (int i = 0; i < n; i++)
         if (!broadcast(&r, ad_rows(x[i])) || !broadcast(&c, ad_cols(x[i]))) {

@@ -401,3 +401,18 @@ Test(grad, an_hnn_loss_has_the_right_parameter_gradient_on_a_batch)
     cr_assert_float_eq(got_b, fd_b, 1e-11);
     ad_free(t);
 }
+
+Test(grad, a_power_with_exponent_0_is_flat_and_relu_hides_no_nan)
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, 1), b = ad_input(t, "b", 1, 1);
+    ad_set(x, 1, (double[]){0});
+    ad_set(b, 1, (double[]){0});
+    cr_assert_eq(ad_scalar(ad_grad(ad_pow(x, b), x)), 0); /* 0 0^-1 */
+    ad_set(x, 1, (double[]){2});
+    ad_set(b, 1, (double[]){-INFINITY});
+    cr_assert_eq(ad_scalar(ad_grad(ad_pow(x, b), x)), 0); /* -infinity 2^-infinity */
+    ad_set(x, 1, (double[]){NAN});
+    cr_assert(isnan(ad_scalar(ad_relu(x))));
+    ad_free(t);
+}
