@@ -217,6 +217,15 @@ ODE_API int ode_recorded_set(ode_recorded *r, int i, int rows, const double valu
 ODE_API int ode_recorded_status(const ode_recorded *r);
 ODE_API const char *ode_recorded_message(const ode_recorded *r); /* also why the last run failed in a row */
 
+/* ode_record_step - one step as mathematics on y's tape: y(t) -> y(t + h), a pure function of all it is given, so it can be
+ * differentiated to any order, looped by ad_scan and compiled; the row's own arithmetic, with plain sums.
+ *   y [., size]   t, h [1,1], [B,1] or numbers   param: as recorded   ->   [., size]
+ * omega: of tao2 and tao4, else 0. Implicit rows solve by sweeps that are not differentiated and three Newton steps that are:
+ * derivatives to order 3 are those of the implicit function. Errors: a number instead of a value, with the reason in r (a method
+ * that refuses the field) or on the tape (shapes). */
+ODE_API ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                               const ad_var param[], double omega);
+
 /* ---- 6. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
 ODE_API int ode_energies(ode_solver *s, double H[]); /* of each row; NaN where a row has failed */

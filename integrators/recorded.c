@@ -246,6 +246,7 @@ void ode_recorded_free(ode_recorded *r)
     for (int k = 0; k < ODE_PROGRAMS; k++) {
         ad_work_free(r->work[k]);
         ad_program_free(r->program[k]);
+        ad_func_free(r->fn[k]);
     }
     for (int i = 0; r->value && i < r->params; i++)
         free(r->value[i]);

@@ -24,6 +24,7 @@ struct ode_recorded {
     int *each;         /* 1: a row of the batch has its own */
     ad_program *program[ODE_PROGRAMS];
     ad_work *work[ODE_PROGRAMS];
+    ad_func *fn[ODE_PROGRAMS]; /* for recorded steps */
     ad_pool *pool;
     double *room; /* split states, gathered parameters, blocks of results */
     size_t room_size;
@@ -37,6 +38,9 @@ ODE_HIDDEN int ode_recorded_fail(ode_recorded *r, int status, const char *format
     __attribute__((format(printf, 3, 4)));
 /* What the tape says, as a failure of r; the tape is cleared. */
 ODE_HIDDEN int ode_recorded_tape(ode_recorded *r, const char *who);
+/* The inputs of every program and function: q, p or y; t; params. Returns how many, at most 3 + params. */
+ODE_HIDDEN int ode_recorded_inputs(const ode_recorded *r, ad_var in[]);
+ODE_HIDDEN ad_var ode_jacobian(ad_var f, ad_var x);
 /* Finds ODE_SEPARABLE and ODE_QUADRATIC_T. */
 ODE_HIDDEN unsigned ode_recorded_kind(ode_recorded *r);
 /* Callback of ode_field.rows. */

@@ -7,8 +7,7 @@
 
 #include "recorded.h"
 
-/* The inputs of every program: q, p or y; t; params. */
-static int inputs(const ode_recorded *r, ad_var in[])
+int ode_recorded_inputs(const ode_recorded *r, ad_var in[])
 {
     int n = 0;
     if (r->half)
@@ -26,7 +25,7 @@ static ad_program *compile(ode_recorded *r, int extra, const ad_var more[], int 
     ad_var *in = malloc(sizeof *in * (size_t)(3 + r->params + extra));
     if (!in)
         return ode_recorded_fail(r, ODE_EMEMORY, "recorded field: out of memory"), NULL;
-    int n = inputs(r, in);
+    int n = ode_recorded_inputs(r, in);
     for (int k = 0; k < extra; k++)
         in[n++] = more[k];
     ad_program *p = ad_compile(r->tape, n, in, nout, out, NULL);
@@ -34,6 +33,24 @@ static ad_program *compile(ode_recorded *r, int extra, const ad_var more[], int 
     if (!p)
         ode_recorded_tape(r, "recorded field");
     return p;
+}
+/* f [., m], x [., n] -> [., m*n], the Jacobian of each row: one tangent for each column of x. */
+ad_var ode_jacobian(ad_var f, ad_var x)
+{
+    int n = ad_cols(x), m = ad_cols(f), rows = ad_rows(x);
+    ad_var *column = calloc((size_t)n, sizeof *column);
+    double *unit = calloc((size_t)n, sizeof *unit);
+    ad_var J = ad_num(0);
+    for (int j = 0; column && unit && j < n && !ad_status(x.tape); j++) {
+        unit[j] = 1;
+        ad_var v = ad_expand(ad_const(x.tape, 1, n, unit), rows, n);
+        unit[j] = 0;
+        ad_jvp(1, &f, 1, &x, &v, &column[j]);
+    }
+    if (column && unit && n > 0)
+        J = ad_row_transpose(ad_concat_cols(n, column), n, m);
+    free(column), free(unit);
+    return J;
 }
 /* The program of `what`; its outputs are blocks: RHS of an H is dHdp, dHdq; its Jacobian d dHdp/dq, /dp, d dHdq/dq, /dp. */
 static ad_work *work_of(ode_recorded *r, int what)
@@ -51,10 +68,10 @@ static ad_work *work_of(ode_recorded *r, int what)
     if (what == ODE_OF_ENERGY)
         out[n++] = r->H;
     if (what == ODE_OF_JACOBIAN && !r->half)
-        out[n++] = ad_jacobian_rows(r->f, r->y);
+        out[n++] = ode_jacobian(r->f, r->y);
     if (what == ODE_OF_JACOBIAN && r->half)
         for (int k = 0; k < 4; k++)
-            out[n++] = ad_jacobian_rows(k < 2 ? r->dHdp : r->dHdq, k % 2 ? r->p : r->q);
+            out[n++] = ode_jacobian(k < 2 ? r->dHdp : r->dHdq, k % 2 ? r->p : r->q);
     if (!r->program[what])
         r->program[what] = compile(r, 0, NULL, n, out);
     if (r->program[what] && !(r->work[what] = ad_work_new(r->program[what], r->pool)))

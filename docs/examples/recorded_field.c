@@ -44,6 +44,18 @@ int main(void)
     ode_free(s);
     ode_recorded_free(r);
 
+    /* A step is mathematics, too: d q(h) / d l at h = 0.5, through the implicit equations of gauss4. */
+    t = ad_new();
+    q = ad_input(t, "q", 1, 1), p = ad_input(t, "p", 1, 1), l = ad_input(t, "l", 1, 1);
+    H = ad_expr(t, "p^2/2 - cos(q)/l", q, p, l);
+    r = ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p, .params = 1, .param = &l});
+    ad_var y0 = ad_const(t, 1, 2, starts);
+    ad_var y1 = ode_record_step(ode_method_find("gauss4"), r, y0, ad_num(0), ad_num(0.5), &l, 0);
+    ad_set(l, 1, lengths);
+    printf("dq/dl = %.6f\n", ad_scalar(ad_grad(ad_cols_of(y1, 0, 1), l)));
+    ode_recorded_free(r);
+    ad_free(t);
+
     /* A mistake is a sentence. */
     t = ad_new();
     ad_var z = ad_input(t, "z", 1, 3);

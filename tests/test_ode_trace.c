@@ -1,0 +1,222 @@
+/* test_ode_trace.c - a step of every row as mathematics on the tape: its value is the solver's, its derivatives by the start,
+ * the step, the time and a parameter are those of the map. Invariant: the reference never uses the tape's derivatives
+ * of the step: it is the dual-number tangent map, or differences of order six. */
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ode.h"
+
+enum { SIZE = 4, OMEGA = 4 };
+static const char separable[] =
+    "(p[1]^2 + p[2]^2)/2 + (q[1]^2 + q[2]^2)/2 + c*(q[1]^2*q[2] - q[2]^3/3) + 0.1*q[1]*sin(t)";
+static const char any[] = "(1 + q[1]^2)*p[1]^2/2 + p[2]^2/2 + c*q[2]*p[1]*p[2]/2 + (q[1]^2 + q[2]^2)/2";
+static const double start[] = {0.3, -0.2, 0.25, 0.3};
+
+static ode_recorded *field_of(const char *text, int rows)
+{
+    ad_tape *tape = ad_new();
+    ad_var q = ad_input(tape, "q", rows, 2), p = ad_input(tape, "p", rows, 2),
+           t = ad_input(tape, "t", rows, 1), c = ad_input(tape, "c", rows, 1);
+    const char *names[] = {"q", "p", "t", "c"};
+    ad_var H = ad_parse(tape, text, 4, names, (ad_var[]){q, p, t, c});
+    ode_recorded *r =
+        ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p, .t = t, .params = 1, .param = &c});
+    cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s", ode_recorded_message(r));
+    ad_free(tape);
+    return r;
+}
+/* The solver: y after n steps of x[5] from x[0..3] at time x[4] with parameter x[6]. */
+static void reference(const ode_method *m, ode_recorded *r, int n, const double x[7], double y[SIZE])
+{
+    ode_recorded_set(r, 0, 1, x + 6);
+    ode_solver *s = ode_new(m, ode_recorded_field(r));
+    ode_start(s, x[4], x);
+    if (m->needs & ODE_OMEGA)
+        ode_coupling(s, OMEGA);
+    for (int k = 0; k < n; k++) {
+        ode_run(s, 1, x[5], &(ode_options){.plain_sums = 1});
+        if (n > 1) { /* a recorded step keeps nothing */
+            double z[SIZE], t = ode_t(s);
+            memcpy(z, ode_y(s), sizeof z);
+            ode_start(s, t, z);
+        }
+    }
+    cr_assert_eq(ode_status(s), ODE_OK, "%s", ode_message(s));
+    memcpy(y, ode_y(s), SIZE * sizeof *y);
+    ode_free(s);
+}
+/* d y / d x[i] by differences: weights of the seven-point formula, error O(d^6). */
+static void slope(const ode_method *m, ode_recorded *r, int n, const double x[7], int i, double out[SIZE])
+{
+    static const double w[] = {3.0 / 4, -3.0 / 20, 1.0 / 60};
+    double d = 4e-3;
+    memset(out, 0, SIZE * sizeof *out);
+    for (int k = 1; k <= 3; k++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            double at[7], y[SIZE];
+            memcpy(at, x, sizeof at);
+            at[i] += sign * k * d;
+            reference(m, r, n, at, y);
+            for (int j = 0; j < SIZE; j++)
+                out[j] += sign * w[k - 1] * y[j] / d;
+        }
+}
+
+/* dy/dx [elements of y, columns of x], a tangent a column. */
+static ad_var columns(ad_var y, ad_var x)
+{
+    ad_var c[SIZE];
+    int n = ad_cols(x);
+    for (int j = 0; j < n; j++) {
+        double unit[SIZE] = {0};
+        unit[j] = 1;
+        ad_var v = ad_const(x.tape, 1, n, unit);
+        ad_jvp(1, &y, 1, &x, &v, &c[j]);
+        c[j] = ad_transpose(c[j]);
+    }
+    return ad_concat_cols(n, c);
+}
+Test(ode_trace, a_recorded_step_and_its_derivatives_are_those_of_the_solver, .timeout = 300)
+{
+    for (int i = 0; i < ode_method_count(); i++)
+        for (int which = 0; which < 2; which++) {
+            const ode_method *m = ode_method_at(i);
+            ode_recorded *r = field_of(which ? any : separable, 1);
+            double x[7] = {start[0], start[1], start[2], start[3], 0.4, 0.1, 0.9}, want[SIZE], d[SIZE];
+            if (ode_method_refuses(m, ode_recorded_field(r)) ||
+                (getenv("NOETHER_TEST_SHORT") && (i % 8 || m->order > 4))) {
+                ode_recorded_free(r);
+                continue;
+            }
+            ad_tape *t = ad_new();
+            ad_var in[] = {ad_input(t, "y", 1, SIZE), ad_input(t, "t", 1, 1), ad_input(t, "h", 1, 1),
+                           ad_input(t, "c", 1, 1)};
+            ad_var y = ode_record_step(m, r, in[0], in[1], in[2], &in[3], OMEGA);
+            cr_assert_eq(ad_status(t), AD_OK, "%s: %s", m->name, ad_message(t));
+            cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s: %s", m->name, ode_recorded_message(r));
+            ad_var J[4];
+            for (int k = 0; k < 4; k++)
+                J[k] = columns(y, in[k]);
+            const ad_var out[] = {y, J[0], J[1], J[2], J[3]};
+            ad_program *p = ad_compile(t, 4, in, 5, out, NULL);
+            cr_assert(p, "%s: %s", m->name, ad_message(t));
+            ad_work *w = ad_work_new(p, NULL);
+            double got[SIZE], by[4][16];
+            int status = ad_run(w, 1, (const void *[]){x, x + 4, x + 5, x + 6},
+                                (void *[]){got, by[0], by[1], by[2], by[3]});
+            cr_assert_eq(status, AD_OK, "%s: %s", m->name, ad_work_message(w));
+            reference(m, r, 1, x, want);
+            for (int j = 0; j < SIZE; j++)
+                cr_expect_float_eq(got[j], want[j], 4e-15, "%s: y[%d] differs by %g", m->name, j,
+                                   got[j] - want[j]);
+            for (int k = 0; k < 7; k++) {
+                slope(m, r, 1, x, k, d);
+                for (int j = 0; j < SIZE; j++) {
+                    double mine = k < 4 ? by[0][j * SIZE + k] : by[k - 3][j];
+                    cr_expect_float_eq(mine, d[j], 1e-10, "%s: d y[%d] / d x[%d]: %.12g, not %.12g", m->name,
+                                       j, k, mine, d[j]);
+                }
+            }
+            ad_work_free(w), ad_program_free(p), ad_free(t);
+            ode_recorded_free(r);
+        }
+}
+
+/* Second derivatives through several steps: of |y_N|^2 by the start, against differences of the gradient. */
+Test(ode_trace, second_derivatives_through_steps)
+{
+    const char *name[] = {"verlet", "rk4", "gauss4", "gonzalez", "tao2", "semi-explicit2"};
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        const ode_method *m = ode_method_find(name[k]);
+        ode_recorded *r = field_of(separable, 1);
+        ad_tape *t = ad_new();
+        ad_var y0 = ad_input(t, "y", 1, SIZE), h = ad_input(t, "h", 1, 1), c = ad_input(t, "c", 1, 1), y = y0;
+        for (int n = 0; n < 3; n++)
+            y = ode_record_step(m, r, y, ad_mul(n, h), h, &c, OMEGA);
+        ad_var loss = ad_dot(y, y), g = ad_grad(loss, y0), H = columns(g, y0), in[] = {y0, h, c};
+        cr_assert_eq(ad_status(t), AD_OK, "%s: %s", name[k], ad_message(t));
+        ad_program *p = ad_compile(t, 3, in, 2, (ad_var[]){g, H}, NULL);
+        cr_assert(p, "%s", ad_message(t));
+        ad_work *w = ad_work_new(p, NULL);
+        double step = 0.1, c0 = 0.9, gradient[SIZE], hessian[SIZE * SIZE], skip[SIZE * SIZE];
+        cr_assert_eq(ad_run(w, 1, (const void *[]){start, &step, &c0}, (void *[]){gradient, hessian}), AD_OK);
+        static const double weight[] = {3.0 / 4, -3.0 / 20, 1.0 / 60};
+        for (int i = 0; i < SIZE; i++) {
+            double d = 4e-3, sum[SIZE] = {0};
+            for (int n = 1; n <= 3; n++)
+                for (int sign = -1; sign <= 1; sign += 2) {
+                    double at[SIZE], ga[SIZE];
+                    memcpy(at, start, sizeof at);
+                    at[i] += sign * n * d;
+                    ad_run(w, 1, (const void *[]){at, &step, &c0}, (void *[]){ga, skip});
+                    for (int j = 0; j < SIZE; j++)
+                        sum[j] += sign * weight[n - 1] * ga[j] / d;
+                }
+            for (int j = 0; j < SIZE; j++)
+                cr_expect_float_eq(hessian[i * SIZE + j], sum[j], 1e-10, "%s: [%d,%d] %g %g", name[k], i, j,
+                                   hessian[i * SIZE + j], sum[j]);
+        }
+        ad_work_free(w), ad_program_free(p), ad_free(t);
+        ode_recorded_free(r);
+    }
+}
+
+Test(ode_trace, a_batch_of_recorded_steps_is_that_of_its_rows)
+{
+    enum { ROWS = 9 };
+    double y[ROWS][SIZE], c[ROWS], out[ROWS][SIZE], one[SIZE], zero[ROWS] = {0};
+    for (int b = 0; b < ROWS; b++) {
+        c[b] = cos(b);
+        for (int i = 0; i < SIZE; i++)
+            y[b][i] = 0.3 * sin(2 + b + 5 * i);
+    }
+    const char *name[] = {"blanes-moan4", "dopri5", "gauss4", "gonzalez", "itoh-abe", "avf4"};
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        ode_recorded *r = field_of(separable, AD_BATCH);
+        ad_tape *t = ad_new();
+        ad_var in[] = {ad_input(t, "y", AD_BATCH, SIZE), ad_input(t, "t", AD_BATCH, 1),
+                       ad_input(t, "c", AD_BATCH, 1)};
+        ad_var step = ode_record_step(ode_method_find(name[k]), r, in[0], in[1], ad_num(0.1), &in[2], 0);
+        ad_program *p = ad_compile(t, 3, in, 1, &step, NULL);
+        cr_assert(p, "%s: %s %s", name[k], ad_message(t), ode_recorded_message(r));
+        ad_work *w = ad_work_new(p, NULL);
+        ad_run(w, ROWS, (const void *[]){y, zero, c}, (void *[]){out});
+        for (int b = 0; b < ROWS; b++) {
+            ad_run(w, 1, (const void *[]){y[b], zero, c + b}, (void *[]){one});
+            cr_expect_eq(memcmp(one, out[b], sizeof one), 0, "%s, row %d", name[k], b);
+        }
+        ad_work_free(w), ad_program_free(p), ad_free(t);
+        ode_recorded_free(r);
+    }
+}
+
+Test(ode_trace, what_cannot_be_recorded_says_why)
+{
+    const struct {
+        const char *method, *says;
+        double omega;
+    } bad[] = {{"verlet", "separable", 0}, {"tao2", "omega", 0}, {"no-such", "NULL", 1}};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        ode_recorded *r = field_of(any, 1);
+        ad_tape *t = ad_new();
+        ad_var y = ad_input(t, "y", 1, SIZE), c = ad_num(1);
+        ad_var step =
+            ode_record_step(ode_method_find(bad[k].method), r, y, ad_num(0), ad_num(0.1), &c, bad[k].omega);
+        cr_expect(ad_is_number(step));
+        cr_expect_neq(ode_recorded_status(r), ODE_OK);
+        cr_expect(strstr(ode_recorded_message(r), bad[k].says), "%s", ode_recorded_message(r));
+        ad_free(t);
+        ode_recorded_free(r);
+    }
+    ode_recorded *r = field_of(separable, 1);
+    ad_tape *t = ad_new();
+    ad_var y = ad_input(t, "y", 1, 3), c = ad_num(1);
+    ode_record_step(ode_method_find("verlet"), r, y, ad_num(0), ad_num(0.1), &c, 0);
+    cr_expect_eq(ad_status(t), AD_ESHAPE, "%s", ad_message(t));
+    ad_free(t);
+    ode_recorded_free(r);
+}
