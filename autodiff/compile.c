@@ -13,6 +13,12 @@ void ad_program_free(ad_program *p)
     free(p->buffer);
     free(p->stage);
     free(p->outside);
+    free(p->run);
+    free(p->port);
+    free(p->slot);
+    free(p->fixed[0]);
+    free(p->fixed[1]);
+    free(p->code);
     free(p->ins);
     free(p->pool);
     free(p->consts);
@@ -82,7 +88,7 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         p->nout = nout;
         ok = (!full || ad_pass_fold(&ir)) && ad_pass_group(&ir, full);
         p->report = ir.report;
-        ok = ok && ad_pass_plan(&ir, p, full);
+        ok = ok && ad_pass_plan(&ir, p, full) && (!full || ad_pass_code(p));
         if (!ok)
             ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
         p->block = o.block ? o.block : block_of(p);
@@ -103,7 +109,8 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         r->instructions = p->nins;
         r->isa = p->k->isa;
         r->program_bytes = (int64_t)((size_t)p->nins * sizeof *p->ins + (size_t)p->npool * sizeof *p->pool +
-                                     (size_t)p->nplaces * sizeof *p->place + (size_t)p->nconsts * p->k->size);
+                                     (size_t)p->nplaces * sizeof *p->place + (size_t)p->nconsts * p->k->size +
+                                     (size_t)p->ncode * sizeof *p->code);
         for (int32_t b = 0; b < p->nbuffers; b++) {
             const ad_buffer *v = &p->buffer[b];
             r->work_bytes += (v->fixed + v->per_row) * (int64_t)p->k->size;

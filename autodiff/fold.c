@@ -4,12 +4,15 @@
  *   x + (-y), x - (-y), --x                 x - y, x + y, x
  *   transpose below a product               the product reads it transposed
  *   stop                                    its operand
+ *   division by a power of two              product with its reciprocal
  *   constant operands                       the kernel runs now, with the program's type and kernels
  *   a node equal to an earlier one          that one
  * Then nodes that no output needs are dropped. One loop each, linear in the nodes.
  *
  * SPDX-License-Identifier: MIT */
 #include "program.h"
+
+#include <math.h>
 
 enum { LARGEST = 4096 }; /* elements of a constant worth computing now */
 
@@ -18,7 +21,8 @@ typedef struct folder {
     int32_t *map;   /* old index -> new */
     int32_t *table; /* hash -> new index + 1 */
     uint32_t mask;
-    int32_t n; /* nodes kept so far: a prefix of ir->node, never longer than what is read */
+    int32_t n;     /* nodes kept so far: a prefix of ir->node, never longer than what is read */
+    int32_t shift; /* the nodes that are read begin here: room for a reciprocal for each division */
 } folder;
 
 static uint32_t mix(uint32_t h, uint32_t v) { return (h ^ v) * 0x9e3779b1u + (h >> 15); }
@@ -95,6 +99,38 @@ static void transposes(folder *f, ad_node *n)
         }
 }
 
+/* Division by a power of two is the product with its reciprocal: both round the same real number. */
+static bool halves(folder *f, ad_node *n, int32_t from)
+{
+    const ad_node *b = at(f, n->arg[1]);
+    if (b->op != OP_CONST || b->rows != 1 || b->cols != 1 || f->ir->k->real == AD_F80)
+        return true;
+    const char *at_c = f->ir->consts + (size_t)ad_const_at(b->arg) * f->ir->k->size;
+    bool is_float = f->ir->k->real == AD_F32;
+    float c4;
+    double c8;
+    memcpy(&c4, at_c, sizeof c4);
+    memcpy(&c8, at_c, is_float ? sizeof c4 : sizeof c8);
+    double v = is_float ? c4 : c8;
+    int e;
+    if (fabs(frexp(v, &e)) != 0.5 || abs(e) > 100)
+        return true;
+    int64_t here = ad_ir_const(f->ir, 1);
+    if (here < 0)
+        return false;
+    c8 = 1 / v;
+    c4 = (float)c8;
+    memcpy(f->ir->consts + (size_t)here * f->ir->k->size, is_float ? (const void *)&c4 : &c8, f->ir->k->size);
+    ad_node k = {.op = OP_CONST, .nattr = 2, .rows = 1, .cols = 1};
+    k.arg[0] = (int32_t)(here & 0x3fffffff);
+    k.arg[1] = (int32_t)(here >> 30);
+    f->ir->node[f->n] = k;
+    f->ir->origin[f->n] = f->ir->origin[from];
+    n->op = OP_mul;
+    n->arg[1] = f->n++;
+    return true;
+}
+
 /* The value of a node of constants, as a constant. Left alone when the kernel reports failure: that is for the run. */
 static bool compute(folder *f, ad_node *n)
 {
@@ -146,7 +182,7 @@ static bool compute(folder *f, ad_node *n)
 static int32_t visit(folder *f, int32_t i)
 {
     ad_ir *ir = f->ir;
-    ad_node n = ir->node[i];
+    ad_node n = ir->node[f->shift + i];
     int32_t *a = operands(ir, &n);
     for (int k = 0, m = ad_ir_nargs(ir, &n); k < m; k++)
         a[k] = f->map[a[k]];
@@ -161,6 +197,8 @@ static int32_t visit(folder *f, int32_t i)
         broadcast(f, &n);
         if (n.op == OP_add || n.op == OP_sub)
             signs(f, &n);
+        if (n.op == OP_div && !halves(f, &n, f->shift + i))
+            return -1;
     } else if (n.op == OP_MATMUL) {
         transposes(f, &n);
     }
@@ -179,7 +217,7 @@ static int32_t visit(folder *f, int32_t i)
     if (n.op != OP_INPUT)
         f->table[h & f->mask] = f->n + 1;
     ir->node[f->n] = n;
-    ir->origin[f->n] = ir->origin[i];
+    ir->origin[f->n] = ir->origin[f->shift + i];
     return f->n++;
 }
 
@@ -221,10 +259,24 @@ bool ad_pass_fold(ad_ir *ir)
     while (size < 2u * (uint32_t)ir->n)
         size *= 2;
     folder f = {.ir = ir, .mask = size - 1};
-    f.map = malloc(((size_t)ir->n + 1) * sizeof *f.map);
+    f.map = malloc((2 * (size_t)ir->n + 1) * sizeof *f.map);
     f.table = calloc(size, sizeof *f.table);
     bool ok = f.map && f.table;
     int32_t n = ir->n;
+    for (int32_t i = 0; i < n; i++)
+        f.shift += ir->node[i].op == OP_div;
+    if (ok && f.shift) {
+        size_t room = (size_t)n + (size_t)f.shift;
+        ad_node *node = realloc(ir->node, room * sizeof *node);
+        ir->node = node ? node : ir->node;
+        int32_t *origin = realloc(ir->origin, room * sizeof *origin);
+        ir->origin = origin ? origin : ir->origin;
+        ok = node && origin;
+        if (ok) {
+            memmove(node + f.shift, node, (size_t)n * sizeof *node);
+            memmove(origin + f.shift, origin, (size_t)n * sizeof *origin);
+        }
+    }
     ir->report.after_cse = n;
     for (int32_t i = 0; ok && i < n; i++) {
         f.map[i] = visit(&f, i);

@@ -68,6 +68,18 @@ typedef struct ad_ins {
     int32_t origin;
 } ad_ins;
 
+/* A run of scalar instructions as code (kernels/k_code.h). Its numbers stand in a file: slots of the buffers of one
+ * number (in even stages) or of one number a row of the block (in odd ones), then slots for what comes from elsewhere. */
+typedef struct ad_port { /* a place and its slot */
+    int32_t slot, place;
+} ad_port;
+typedef struct ad_run_code {
+    int32_t first, end;      /* the instructions it stands for */
+    int32_t code;            /* where it begins in ad_program.code */
+    int32_t import, nimport; /* in ad_program.port: read before it runs */
+    int32_t export, nexport; /* written after it */
+} ad_run_code;
+
 struct ad_program {
     const ad_kernels *k;
     int nin, nout;
@@ -80,6 +92,13 @@ struct ad_program {
     ad_buffer *buffer;
     ad_ins *ins;
     int32_t *pool;
+    ad_run_code *run;
+    ad_port *port;
+    int32_t *slot;                 /* by buffer: its slot in a file, or -1 */
+    int32_t nrun, nport, slots[2]; /* slots in the file of even and of odd stages */
+    ad_port *fixed[2];             /* constants of a file: filled once */
+    int32_t nfixed[2];
+    int32_t *code, ncode;
     char *consts;
     int64_t nconsts;
     const ad_object **object;
@@ -113,6 +132,8 @@ HIDDEN bool ad_pass_fold(ad_ir *ir);
 HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 /* plan.c: instructions, places and buffers. */
 HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
+/* code.c: runs of scalar instructions. */
+HIDDEN bool ad_pass_code(ad_program *p);
 /* value.c */
 HIDDEN int64_t ad_scratch_of(int op, const int32_t attr[], int64_t cols);
 

@@ -51,6 +51,7 @@ struct ad_work {
     int32_t npatch;
     int32_t *moved;   /* attributes that count rows of the batch, two an instruction */
     ad_state **state; /* by instruction, of nodes with several results; NULL when there are none */
+    int file; /* numbers in a slot of an odd stage: the rows of a block, rounded up to whole vectors */
     int64_t args;
     pthread_mutex_t lock;
     /* the first failure, by block, then by instruction */
@@ -169,11 +170,18 @@ static size_t step_of(const ad_program *p, int32_t place)
 static size_t layout(ad_work *w, int batch, size_t *block_size)
 {
     const ad_program *p = w->p;
-    size_t at = 0, local = 0;
     int block = batch < p->block ? batch : p->block;
+    w->file = (block + p->k->lanes - 1) / p->k->lanes * p->k->lanes;
+    /* The files of scalar code stand first. */
+    size_t at = rounded((size_t)p->slots[0] * p->k->size),
+           local = rounded((size_t)p->slots[1] * (size_t)w->file * p->k->size);
     for (int32_t b = 0; b < p->nbuffers; b++) {
         const ad_buffer *v = &p->buffer[b];
         size_t *here = v->local ? &local : &at;
+        if (p->slot && p->slot[b] >= 0) {
+            w->buffer[b] = (size_t)p->slot[b] * (size_t)(v->local ? w->file : 1) * p->k->size;
+            continue;
+        }
         w->buffer[b] = *here;
         *here += rounded((size_t)(v->fixed + v->per_row * (v->local ? block : batch)) * p->k->size);
     }
@@ -257,6 +265,21 @@ static void find_patches(ad_work *w)
         }
 }
 
+/* `count` copies of a number. */
+static void splat(char *to, const char *from, int count, size_t size)
+{
+    for (int i = 0; i < count; i++)
+        memcpy(to + (size_t)i * size, from, size);
+}
+/* The constants of a file. */
+static void fill(char *file, const ad_port *port, int32_t n, const ad_work *w, int lanes)
+{
+    size_t size = w->p->k->size;
+    for (int32_t i = 0; i < n; i++)
+        splat(file + (size_t)port[i].slot * (size_t)lanes * size, (const char *)w->addr[port[i].place], lanes,
+              size);
+}
+
 static int bind(ad_work *w, int batch)
 {
     const ad_program *p = w->p;
@@ -280,11 +303,38 @@ static int bind(ad_work *w, int batch)
     for (int l = 0; l < w->lanes; l++) {
         w->lane[l].block = w->memory + shared + (size_t)l * (block + scratch);
         w->lane[l].scratch = w->lane[l].block + block;
+        memset(w->lane[l].block, 0, block); /* lanes beyond the rows are computed, too */
         prepare(w, &w->lane[l], batch);
+        fill(w->lane[l].block, p->fixed[1], p->nfixed[1], w, w->file);
     }
+    fill(w->memory, p->fixed[0], p->nfixed[0], w, 1);
     find_patches(w);
     w->batch = batch;
     return AD_OK;
+}
+
+static inline void copy_number(char *to, const char *from, size_t size)
+{ /* a size known to the compiler is one move */
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, size);
+}
+
+/* A run of scalar code in an even stage. */
+static void run_code(const ad_work *w, const ad_run_code *r)
+{
+    const ad_program *p = w->p;
+    size_t size = p->k->size;
+    const ad_port *port = p->port + r->import;
+    for (int32_t i = 0; i < r->nimport; i++)
+        copy_number(w->memory + (size_t)port[i].slot * size, (const char *)w->addr[port[i].place], size);
+    p->k->code_one(w->memory, p->code + r->code, 1);
+    port = p->port + r->export;
+    for (int32_t i = 0; i < r->nexport; i++)
+        copy_number((char *)w->addr[port[i].place], w->memory + (size_t)port[i].slot * size, size);
 }
 
 /* Keeps the failure that a run in order would meet first. */
@@ -328,6 +378,59 @@ static uintptr_t part_of(const ad_work *w, const lane *v, int32_t place, int64_t
            (in_block(w->p, place) ? (uintptr_t)v->block : (size_t)first * step_of(w->p, place));
 }
 
+/* A run of scalar code in one block of an odd stage. */
+static void run_code_rows(const ad_work *w, const lane *v, const ad_run_code *r, int64_t first, int64_t rows)
+{
+    const ad_program *p = w->p;
+    size_t size = p->k->size, stride = (size_t)w->file * size;
+    const ad_port *port = p->port + r->import;
+    for (int32_t i = 0; i < r->nimport; i++) {
+        char *to = v->block + (size_t)port[i].slot * stride;
+        const char *from = (const char *)part_of(w, v, port[i].place, first);
+        if (p->place[port[i].place].rows == 1)
+            splat(to, from, (int)rows, size);
+        else
+            memcpy(to, from, (size_t)rows * size);
+    }
+    p->k->code_lanes(v->block, p->code + r->code, w->file);
+    port = p->port + r->export;
+    for (int32_t i = 0; i < r->nexport; i++)
+        memcpy((char *)part_of(w, v, port[i].place, first), v->block + (size_t)port[i].slot * stride,
+               (size_t)rows * size);
+}
+
+/* The first run of scalar code at or after instruction i. */
+static const ad_run_code *next_run(const ad_program *p, int32_t i)
+{
+    int32_t lo = 0, hi = p->nrun;
+    while (lo < hi) {
+        int32_t mid = lo + (hi - lo) / 2;
+        if (p->run[mid].first < i)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < p->nrun ? &p->run[lo] : NULL;
+}
+
+/* Points an instruction to the rows of a block. */
+static void aim(const ad_work *w, lane *v, int32_t i, int64_t first, int64_t rows)
+{
+    const ad_program *p = w->p;
+    ad_kcall *c = &v->call[i].c;
+    const int32_t *a = ad_ins_args(p, &p->ins[i]);
+    const void **src = (const void **)(uintptr_t)c->src;
+    int64_t(*shape)[2] = (int64_t(*)[2])(uintptr_t)c->shape;
+    c->dst = (void *)part_of(w, v, a[-1], first);
+    c->rows = -p->place[a[-1]].rows * rows;
+    for (int k = 0; k < c->nargs; k++) {
+        const ad_place *o = &p->place[a[k]];
+        src[k] = (const void *)part_of(w, v, a[k], first);
+        if (o->rows < 0)
+            shape[k][0] = -o->rows * rows;
+    }
+}
+
 /* One block of a row-by-row stage. */
 static void run_block(void *arg, int piece, int thread)
 {
@@ -337,24 +440,17 @@ static void run_block(void *arg, int piece, int thread)
     lane *v = &w->lane[thread];
     int64_t first = (int64_t)piece * p->block,
             rows = w->batch - first < p->block ? w->batch - first : p->block;
+    const ad_run_code *r = next_run(p, j->stage->first), *last = p->run + p->nrun;
     for (int32_t i = j->stage->first; i < j->stage->end; i++) {
-        call *c = &v->call[i];
-        const ad_ins *ins = &p->ins[i];
-        const int32_t *a = ad_ins_args(p, ins);
-        const void **src = (const void **)(uintptr_t)c->c.src;
-        int64_t(*shape)[2] = (int64_t(*)[2])(uintptr_t)c->c.shape;
-        c->c.dst = (void *)part_of(w, v, a[-1], first);
-        c->c.rows = -p->place[a[-1]].rows * rows;
-        for (int k = 0; k < c->c.nargs; k++) {
-            const ad_place *o = &p->place[a[k]];
-            src[k] = (const void *)part_of(w, v, a[k], first);
-            if (o->rows < 0)
-                shape[k][0] = -o->rows * rows;
+        if (r && r < last && r->first == i) {
+            run_code_rows(w, v, r, first, rows);
+            i = r++->end - 1;
+            continue;
         }
-    }
-    for (int32_t i = j->stage->first; i < j->stage->end; i++) {
         call *c = &v->call[i];
+        aim(w, v, i, first, rows);
         if (c->paired) {
+            aim(w, v, i + 1, first, rows);
             run_pair(p, c, p->ins[i].op == OP_dtanh);
             i++;
             continue;
@@ -407,8 +503,14 @@ static void run_single(ad_work *w, const ad_stage *s)
 {
     const ad_program *p = w->p;
     call *calls = w->lane[0].call;
+    const ad_run_code *r = next_run(p, s->first), *last = p->run + p->nrun;
     for (int32_t i = s->first; i < s->end; i++) {
         call *c = &calls[i];
+        if (r && r < last && r->first == i) {
+            run_code(w, r);
+            i = r++->end - 1;
+            continue;
+        }
         if (c->paired) {
             run_pair(p, c, p->ins[i].op == OP_dtanh);
             i++;

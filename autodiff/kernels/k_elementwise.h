@@ -3,22 +3,6 @@
  *
  * SPDX-License-Identifier: MIT */
 
-#define C(c) V_SET1((REAL)(c))
-#define LIBM1(f, x)                                                                                          \
-    __extension__({                                                                                          \
-        V in_ = (x), out_ = in_;                                                                             \
-        for (int l_ = 0; l_ < W; l_++)                                                                       \
-            SETLANE(out_, l_, LIBM(f)(LANE(in_, l_)));                                                       \
-        out_;                                                                                                \
-    })
-#define LIBM2(f, x, y)                                                                                       \
-    __extension__({                                                                                          \
-        V in_ = (x), in2_ = (y), out_ = in_;                                                                 \
-        for (int l_ = 0; l_ < W; l_++)                                                                       \
-            SETLANE(out_, l_, LIBM(f)(LANE(in_, l_), LANE(in2_, l_)));                                       \
-        out_;                                                                                                \
-    })
-
 /* Operand i by rows: where a row begins, and whether it is one number (step 0) or a row (step 1). */
 typedef struct K(side) {
     const REAL *p;
@@ -70,13 +54,11 @@ static inline V K(side_tail)(const K(side) * s, int64_t i, int64_t j, int n)
     return AD_OK;
 
 #define UNARY(name, cost, value, rule, lo, hi)                                                               \
-    static inline V K(f_##name)(V x) { return value; }                                                       \
     static int K(name)(ad_kcall * c)                                                                         \
     {                                                                                                        \
         LOOP(1, K(f_##name)(K(side_load)(&s[0], i, j)), K(f_##name)(K(side_tail)(&s[0], i, j, n)))           \
     }
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
-    static inline V K(f_##name)(V a, V b) { return value; }                                                  \
     static int K(name)(ad_kcall * c)                                                                         \
     {                                                                                                        \
         LOOP(2, K(f_##name)(K(side_load)(&s[0], i, j), K(side_load)(&s[1], i, j)),                           \
@@ -105,7 +87,6 @@ static void K(tanh_pair)(void *tanh_x, void *dtanh_x, const void *x, int64_t n)
     }
 }
 
-static inline V K(f_where)(V c, V a, V b) { return AD_VALUE_where; }
 static int K(where)(ad_kcall *c)
 {
     LOOP(3, K(f_where)(K(side_load)(&s[0], i, j), K(side_load)(&s[1], i, j), K(side_load)(&s[2], i, j)),

@@ -134,6 +134,11 @@ static int K(expand)(ad_kcall *c)
 }
 static void K(block)(REAL *d, int64_t ld, const REAL *a, int64_t la, int64_t rows, int64_t cols)
 {
+    if (cols == 1) { /* a column: a call for each number would cost more than the number */
+        for (int64_t i = 0; i < rows; i++)
+            d[i * ld] = a[i * la];
+        return;
+    }
     for (int64_t i = 0; i < rows; i++)
         memcpy(d + i * ld, a + i * la, (size_t)cols * sizeof(REAL));
 }

@@ -42,12 +42,18 @@
 
 #include "matmul.h"
 
+#include "k_value.h"
+
 #include "k_elementwise.h"
+
+#include "k_code.h"
 
 #include "k_shape.h"
 
 #include "k_dense.h"
 
+extern HIDDEN void AD_PASTE(AD_PASTE(ad_code_, AD_KERNELS_ISA),
+                            AD_PASTE(_, AD_KERNELS_REAL))(void *, const int32_t *, int64_t);
 extern HIDDEN const ad_kernels AD_PASTE(AD_PASTE(ad_kernels_, AD_KERNELS_ISA), AD_PASTE(_, AD_KERNELS_REAL));
 const ad_kernels
     AD_PASTE(AD_PASTE(ad_kernels_, AD_KERNELS_ISA), AD_PASTE(_, AD_KERNELS_REAL)) =
@@ -98,6 +104,9 @@ const ad_kernels
                     [OP_RESULT] = K(result),
                 },
             .tanh_pair = K(tanh_pair),
+            .code_lanes = K(code),
+            .code_one = AD_PASTE(AD_PASTE(ad_code_, AD_KERNELS_ISA), AD_PASTE(_, AD_KERNELS_REAL)),
+            .lanes = W,
             .matmul_rows = K(matmul_rows),
             .pack_size = K(matmul_pack_size),
             .pack = K(pack_any),

@@ -35,6 +35,10 @@ typedef struct ad_kernels {
     size_t size; /* bytes of a number */
     bool fma;    /* fused multiply-adds are */
     ad_kernel run[OP_COUNT_];
+    int lanes; /* numbers in a vector */
+    /* Scalar code (k_code.h) on one number an index, and on a multiple of `lanes`. */
+    void (*code_one)(void *file, const int32_t *code, int64_t lanes);
+    void (*code_lanes)(void *file, const int32_t *code, int64_t lanes);
     void (*tanh_pair)(void *tanh, void *dtanh, const void *x, int64_t n); /* tanh(x) and 1/cosh(x)^2 */
     void (*matmul_rows)(const ad_kcall *c, int64_t from, int64_t to); /* rows from ... to-1 of a product */
     size_t (*pack_size)(long n, long k); /* numbers; see matmul.h for all three */
