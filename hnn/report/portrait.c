@@ -234,7 +234,6 @@ void hnn_fig_orbits(hnn_figures *p)
                                     .ylabel = "q2",
                                     .width = 480,
                                     .height = 430,
-                                    .series = s[panels],
                                     .n = used};
     }
     for (int k = 0; k < panels; k++)
