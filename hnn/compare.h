@@ -34,6 +34,7 @@ typedef struct hnn_compare_options {
     long rows;              /* of each; 0: span/step + 1 */
     double span;            /* 0: the system's */
     double noise, noise_dz; /* standard deviations, on states and on derivatives */
+    int integrate;          /* 1: training states are replaced by hnn_data_integrate, for clean derivatives */
     double
         radius[2]; /* not 0: starts are (q, p) on circles with radii in this range, one degree of freedom */
     hnn_start *start;  /* how a start is drawn, for training and test; NULL: by radius, or the system's box */

@@ -71,6 +71,7 @@ static int drawn(const hnn_compare_options *o, const hnn_model *truth, uint64_t 
     code = code ? code : copy(&all, 0, count, &out->clean, e);
     if (!code)
         hnn_data_noise(&all, o->noise, o->noise_dz, seed);
+    code = code || !o->integrate ? code : hnn_data_integrate(&all, e);
     code = code ? code : copy(&all, 0, count, &out->train, e);
     code = code || !extra ? code : copy(&all, count, count + extra, &out->validation, e);
     hnn_data_free(&all);

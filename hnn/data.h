@@ -80,6 +80,11 @@ hnn_fit hnn_local_fit(long n, const double t[], const double y[], long stride, l
  * Errors: HNN_ESHAPE (no time, a piece with one point), HNN_EMEM. */
 int hnn_data_derivatives(hnn_data *d, int order, int half_width, hnn_error *e);
 
+/* hnn_data_integrate - replace z by the integral of dz plus, per trajectory and column, the constant that fits the old z best:
+ * for derivatives that are far cleaner than the states. Noise falls by the square root of the length of a trajectory, and
+ * a field fitted to it is no longer flattened by noise in its argument. Errors: HNN_EARG without derivatives or times. */
+int hnn_data_integrate(hnn_data *d, hnn_error *e);
+
 /* hnn_data_noise - add normal noise: sd on every component of z, sd_dz on every one of dz. */
 void hnn_data_noise(hnn_data *d, double sd, double sd_dz, uint64_t seed);
 

@@ -137,12 +137,14 @@ static void best(hnn_compare_options *o, const char *model, int width, hnn_train
 static void fill_best_spring(hnn_compare_options *o)
 {
     fill_spring(o);
+    o->integrate = 1;
     best(o, "separable", 16, (hnn_train_options){.steps = 3000, .rate = 1e-2, .l2 = 1e-4});
 }
 
 static void fill_best_pendulum(hnn_compare_options *o)
 {
     fill_pendulum(o);
+    o->integrate = 1;
     best(o, "separable", 16, (hnn_train_options){.steps = 3000, .rate = 1e-2, .l2 = 1e-4});
 }
 

@@ -432,3 +432,30 @@ Test(data, noise_has_its_size_and_depends_on_the_seed_alone)
     cr_assert(memcmp(a.z, b.z, 2 * sizeof *a.z * (size_t)a.n) == 0);
     hnn_data_free(&a), hnn_data_free(&b);
 }
+
+Test(data, states_from_derivatives_are_the_exact_ones_up_to_the_mean_of_the_noise)
+{
+    hnn_data d;
+    hnn_error e = {0};
+    const long length[3] = {41, 3, 1};
+    double mean = 0;
+    cr_assert_eq(hnn_data_new(1, 3, length, 1, &d, &e), HNN_OK);
+    for (int k = 0, i = 0; k < 3; k++)
+        for (int j = 0; j < length[k]; j++, i++) {
+            d.t[i] = 0.05 * j + 0.01 * (j % 3); /* irregular */
+            d.z[2 * i] = sin(d.t[i]) + 0.1 * cos(37.0 * j), d.z[2 * i + 1] = cos(d.t[i]);
+            d.dz[2 * i] = cos(d.t[i]), d.dz[2 * i + 1] = -sin(d.t[i]);
+            mean += k == 0 ? 0.1 * cos(37.0 * j) / 41 : 0;
+        }
+    cr_assert_eq(hnn_data_integrate(&d, &e), HNN_OK, "%s", e.message);
+    for (int j = 0; j < 41; j++) { /* cubic rule, h = 0.07: O(h^4) a unit of time */
+        cr_expect_float_eq(d.z[2 * j], sin(d.t[j]) + mean, 1e-7);
+        cr_expect_float_eq(d.z[2 * j + 1], cos(d.t[j]), 1e-7);
+    }
+    for (int j = 0; j < 3; j++)
+        cr_expect_float_eq(d.z[2 * (41 + j) + 1], cos(d.t[41 + j]), 1e-5);
+    cr_expect_float_eq(d.z[2 * 44], 0.1, 1e-15, "a trajectory of one row is its own mean");
+    free(d.dz), d.dz = NULL;
+    cr_expect_eq(hnn_data_integrate(&d, &e), HNN_EARG);
+    hnn_data_free(&d);
+}
