@@ -12,7 +12,7 @@
 typedef struct header {
     char magic[16];
     uint32_t fingerprint, end;
-    int64_t size, step, best_step, waited, unimproved, adam_steps, points;
+    int64_t size, step, best_step, waited, unimproved, adam_steps, points, blocks;
     double factor, best, loss;
 } header;
 static const char magic[16] = "noether train 1";
@@ -29,6 +29,7 @@ int hnn_train_save(const char *path, const hnn_train_state *s, uint32_t fingerpr
                 .unimproved = s->unimproved,
                 .adam_steps = s->adam.steps,
                 .points = s->points,
+                .blocks = s->blocks,
                 .factor = s->factor,
                 .best = s->best,
                 .loss = s->loss};
@@ -38,6 +39,7 @@ int hnn_train_save(const char *path, const hnn_train_state *s, uint32_t fingerpr
     const double *const all[] = {s->theta, s->kept, s->adam.m, s->adam.v};
     for (int k = 0; k < 4; k++)
         hnn_text_bytes(&t, all[k], sizeof(double) * (size_t)n);
+    hnn_text_bytes(&t, s->block, sizeof(double) * (size_t)s->blocks);
     for (long i = 0; i < s->points; i++) { /* without the clock, so that equal runs have equal files */
         hnn_progress p = s->curve[i];
         double row[8] = {(double)p.step, (double)p.steps, p.loss,     p.validation,
@@ -62,7 +64,7 @@ int hnn_train_load(const char *path, hnn_train_state *s, uint32_t fingerprint, i
     if (code)
         return code;
     header h = {0};
-    size_t values = 4 * (size_t)s->adam.size, curve = 0;
+    size_t values = 4 * (size_t)s->adam.size + (size_t)s->blocks, curve = 0;
     if (n >= sizeof h) {
         memcpy(&h, bytes, sizeof h);
         curve = h.points >= 0 && h.points < 1 << 30 ? (size_t)h.points : 0;
@@ -72,7 +74,7 @@ int hnn_train_load(const char *path, hnn_train_state *s, uint32_t fingerprint, i
     else if (h.size != s->adam.size)
         code = hnn_fail(e, HNN_ESHAPE, "%s: has %lld parameters, the model has %ld", path, (long long)h.size,
                         s->adam.size);
-    else if (h.fingerprint != fingerprint)
+    else if (h.fingerprint != fingerprint || h.blocks != s->blocks)
         code = hnn_fail(e, HNN_ESHAPE, "%s: was made with another model, loss, data or options", path);
     else if (n != sizeof h + sizeof(double) * (values + 8 * curve))
         code = hnn_fail(e, HNN_EFORMAT, "%s: has %zu bytes; needed %zu", path, n,
@@ -90,6 +92,9 @@ int hnn_train_load(const char *path, hnn_train_state *s, uint32_t fingerprint, i
         size_t block = sizeof(double) * (size_t)s->adam.size;
         for (int k = 0; k < 4; k++, at += block)
             memcpy(all[k], at, block);
+        if (s->blocks)
+            memcpy(s->block, at, sizeof(double) * (size_t)s->blocks);
+        at += sizeof(double) * (size_t)s->blocks;
         for (size_t i = 0; i < curve; i++, at += 8 * sizeof(double)) {
             double row[8];
             memcpy(row, at, sizeof row);

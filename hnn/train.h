@@ -39,17 +39,20 @@ typedef struct hnn_progress { /* what a log line needs; also the record of a run
 typedef void hnn_log(void *user, const hnn_progress *p);
 
 typedef struct hnn_train_options { /* zero is the default of every field */
-    const char *optimiser;         /* "adam" (default), "lbfgs", "lm", "lsq": a name of optim/optim.h */
-    long steps;                    /* 0: 2000 */
-    long batch;                    /* samples in a step; 0: all */
-    double rate;                   /* 0: 1e-3 */
-    double l2;                     /* added to the gradient: l2 * theta */
-    int schedule;                  /* HNN_CONSTANT, HNN_COSINE (to rate_end), HNN_PLATEAU */
-    double rate_end;               /* cosine: rate at the last step */
-    long warmup;                   /* steps of linear growth from 0 */
-    double factor;                 /* plateau: the rate is multiplied by this; 0: 0.5 */
-    long patience;                 /* plateau: after so many checks without improvement; 0: 10 */
-    int real;                      /* AD_F64, AD_F32: of the program; Adam itself is in double */
+    const char *
+        optimiser; /* "adam" (default); "lbfgs" in steps of one line search; "lm" and "lsq" do all at once, without
+                            * checks, validation or checkpoints: lm for few parameters, lsq for the network hnn with one
+                            * hidden layer of tanh or sin, which it samples (seed) and solves for the output weights */
+    long steps;      /* 0: 2000 */
+    long batch;      /* samples in a step; 0: all */
+    double rate;     /* 0: 1e-3 */
+    double l2;       /* added to the gradient: l2 * theta */
+    int schedule;    /* HNN_CONSTANT, HNN_COSINE (to rate_end), HNN_PLATEAU */
+    double rate_end; /* cosine: rate at the last step */
+    long warmup;     /* steps of linear growth from 0 */
+    double factor;   /* plateau: the rate is multiplied by this; 0: 0.5 */
+    long patience;   /* plateau: after so many checks without improvement; 0: 10 */
+    int real;        /* AD_F64, AD_F32: of the program; Adam itself is in double */
     struct ad_pool *pool;
     uint64_t seed;    /* order of batches */
     long check_every; /* steps between looks at the validation loss and calls of log; 0: 100 */

@@ -190,10 +190,10 @@ Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_
     snprintf(path, sizeof path, "%s/part", folder);
     snprintf(whole, sizeof whole, "%s/whole", folder);
     const char *const losses[] = {"derivative", "rollout"};
-    for (int l = 0; l < (shortly() ? 1 : 2); l++)
+    for (int l = 0; l < (shortly() ? 1 : 3); l++) /* the third: L-BFGS */
         for (int real = AD_F64; real <= AD_F32; real++) {
             task k;
-            set_up(&k, losses[l], 6);
+            set_up(&k, losses[l % 2], 6);
             hnn_train_options o = {.steps = 37,
                                    .rate = 1e-2,
                                    .batch = 7,
@@ -203,6 +203,8 @@ Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_
                                    .real = real,
                                    .seed = 9,
                                    .checkpoint = whole};
+            if (l == 2)
+                o.optimiser = "lbfgs", o.batch = 0, o.real = AD_F64;
             hnn_train_result r = run(&k, &o);
             double *want = copy_of(k.m);
             hnn_train_result_free(&r);
@@ -300,4 +302,51 @@ Test(train, what_does_not_fit_is_refused)
     cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, &k.xv, &o, &r, &e), HNN_ECHECKSUM);
     remove(path), rmdir(folder);
     tear_down(&k);
+}
+
+Test(train, lbfgs_lm_and_lsq_reach_losses_that_adam_does_not)
+{
+    task k;
+    set_up(&k, "derivative", 4);
+    hnn_train_result r = run(&k, &(hnn_train_options){.steps = 200, .rate = 1e-2});
+    double adam = r.loss;
+    hnn_train_result_free(&r);
+    r = run(&k, &(hnn_train_options){.optimiser = "lbfgs", .steps = shortly() ? 30 : 200, .check_every = 10});
+    cr_expect_eq(r.end, HNN_TRAINED);
+    cr_expect(shortly() || r.loss < 0.01 * adam, "lbfgs %g, adam %g", r.loss, adam);
+    for (long i = 2; i < r.points; i++)
+        cr_expect_leq(r.curve[i].loss, r.curve[i - 1].loss, "a line search never climbs");
+    hnn_train_result_free(&r);
+    r = run(&k, &(hnn_train_options){.optimiser = "lm", .steps = 25});
+    cr_expect_lt(r.loss, 0.01 * adam, "lm %g, adam %g", r.loss, adam);
+    hnn_train_result_free(&r);
+    tear_down(&k);
+    hnn_data d = circles(12, 8, 1);
+    hnn_samples x;
+    hnn_model *m;
+    hnn_error e = {0};
+    hnn_loss_spec loss = {0};
+    cr_assert_eq(
+        hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = 60, .layers = 1}, 5, &m, &e),
+        HNN_OK);
+    cr_assert_eq(hnn_samples_new(&loss, m, &d, &x, &e), HNN_OK);
+    cr_assert_eq(hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.optimiser = "lsq"}, &r, &e), HNN_OK,
+                 "%s", e.message);
+    cr_expect_lt(r.loss, 1e-8, "lsq %g", r.loss); /* 60 features: 5e-10 */
+    hnn_train_result_free(&r);
+    hnn_model_free(m);
+    cr_assert_eq(hnn_model_new(&(hnn_model_spec){.model = "node", .dof = 1, .width = 30}, 5, &m, &e), HNN_OK);
+    cr_expect_eq(hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.optimiser = "lsq"}, &r, &e), HNN_EARG);
+    cr_expect(strstr(e.message, "given node with 2 layers"), "%s", e.message);
+    hnn_model_free(m);
+    cr_assert_eq(hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = 60}, 5, &m, &e), HNN_OK);
+    cr_expect_eq(hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.optimiser = "lm"}, &r, &e), HNN_EARG);
+    cr_expect(strstr(e.message, "at most 2000"), "%s", e.message);
+    cr_expect_eq(
+        hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.optimiser = "lbfgs", .batch = 5}, &r, &e),
+        HNN_EARG);
+    cr_expect(strstr(e.message, "not batches of 5"), "%s", e.message);
+    hnn_model_free(m);
+    hnn_samples_free(&x);
+    hnn_data_free(&d);
 }
