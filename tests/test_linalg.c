@@ -59,10 +59,12 @@ static const struct least_squares {
     int n, nrhs, rank;
     int graded; /* columns scaled by 10^-2g .. 10^2g over the columns; solved with .scale */
 } least_squares[] = {
-    {1, 1, 1, 1, 0},     {40, 1, 1, 1, 0},       {3, 7, 1, 3, 0},       {30, 7, 2, 7, 0},
-    {30, 7, 2, 4, 0},    {7, 7, 1, 7, 0},        {600, 60, 1, 60, 0},   {600, 60, 3, 31, 0},
-    {50, 120, 2, 50, 0}, {1200, 130, 1, 130, 0}, {1100, 130, 2, 77, 0}, {700, 130, 1, 1, 0},
-    {300, 20, 1, 20, 6}, {300, 20, 1, 20, 60},   {900, 100, 1, 100, 5},
+    {1, 1, 1, 1, 0},         {40, 1, 1, 1, 0},      {3, 7, 1, 3, 0},
+    {30, 7, 2, 7, 0},        {30, 7, 2, 4, 0},      {7, 7, 1, 7, 0},
+    {600, 60, 1, 60, 0},     {600, 60, 3, 31, 0},   {50, 120, 2, 50, 0},
+    {1200, 130, 1, 130, 0},  {1100, 130, 2, 77, 0}, {700, 130, 1, 1, 0},
+    {300, 20, 1, 20, 6},     {300, 20, 1, 20, 60},  {900, 100, 1, 100, 5},
+    {1600, 1540, 1, 200, 0}, /* the last: wide panels */
 };
 enum { CASES = sizeof least_squares / sizeof *least_squares };
 
@@ -144,6 +146,47 @@ Test(linalg, least_squares_of_deficient_rank_has_the_least_norm)
                                y[j]);
         free(a), free(at), free(b), free(x), free(y), free(s), free(u), free(v);
     }
+}
+
+Test(linalg, pivots_from_a_sketch_are_as_good_as_the_classical_ones)
+{
+    int n = brief() ? 64 : 240;
+    long m = n + 40;
+    double *u = numbers(m * n), *v = numbers((long)n * n), *a = numbers(m * n), *b = numbers(m),
+           *x = numbers(n);
+    double *want = numbers(n), decay = 16.0 / n; /* s_k = 10^(-decay k) */
+    hnn_rng r = hnn_rng_stream(7, HNN_RNG_USER, 1400);
+    cr_assert_eq(hnn_rng_orthogonal(&r, (int)m, n, 1, u), HNN_OK);
+    cr_assert_eq(hnn_rng_orthogonal(&r, n, n, 1, v), HNN_OK);
+    for (int j = 0; j < n; j++)
+        want[j] = v[j * n] - v[j * n + 3]; /* in the span of leading right vectors */
+    for (long i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            for (int k = 0; k < n; k++)
+                a[i * n + j] += u[i * n + k] * pow(10, -decay * k) * v[j * n + k];
+            b[i] += a[i * n + j] * want[j];
+        }
+    double *f = numbers(m * n), *tau = numbers(n);
+    int *jpvt = calloc((size_t)n, sizeof *jpvt);
+    memcpy(f, a, sizeof *f * (size_t)(m * n));
+    cr_assert_eq(hnn_qrp((int)m, n, f, tau, jpvt, NULL), HNN_OK);
+    for (double tolerance = 1e-4; tolerance > 1e-13; tolerance *= 1e-4) {
+        hnn_lsq_info info;
+        hnn_lsq_options o = {tolerance, 0};
+        cr_assert_eq(hnn_lstsq(m, n, 1, a, b, &o, 2, x, &info, NULL), HNN_OK);
+        int rank = 0; /* of the classical choice, one column at a time */
+        while (rank < n && fabs(f[rank * n + rank]) > tolerance * fabs(f[0]))
+            rank++;
+        cr_assert(abs(info.rank - rank) <= 3, "%g: rank %d, %d", tolerance, info.rank, rank);
+        cr_assert_leq(info.residual, 10 * tolerance * norm(n, want) * sqrt(n));
+        double off = 0;
+        for (int j = 0; j < n; j++)
+            off = hypot(off, x[j] - want[j]);
+        /* what was cut off, and the rounding of b over the smallest pivot kept */
+        double bound = 100 * sqrt(n) * (tolerance + DBL_EPSILON / info.smallest);
+        cr_assert_leq(off, bound, "%g: %g", tolerance, off);
+    }
+    free(u), free(v), free(a), free(b), free(x), free(want), free(f), free(tau), free(jpvt);
 }
 
 Test(linalg, least_squares_has_the_same_bits_for_every_thread_count_and_every_cut)
