@@ -138,3 +138,20 @@ Test(tape, a_constant_with_a_batch_of_rows_follows_the_batch_it_meets)
     cr_assert_eq(ad_scalar(ad_mul(n, ad_dot(x, ones))), 126);
     ad_free(t);
 }
+
+Test(tape, inputs_are_counted_and_memory_grows_with_what_is_recorded)
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, 1), y = ad_input(t, "y", 2, 2);
+    cr_assert_eq(ad_inputs(t), 2);
+    cr_assert(ad_input_at(t, 0).id == x.id && ad_input_at(t, 1).id == y.id);
+    cr_assert(ad_is_void(ad_input_at(t, 2)));
+    cr_assert_eq(ad_status(t), AD_EARG);
+    ad_clear(t);
+    size_t before = ad_bytes(t);
+    for (int i = 0; i < 10000; i++)
+        x = ad_sin(x);
+    cr_assert_geq(ad_bytes(t), before + 8000 * 28); /* a node is 28 bytes, a chunk 4,096 nodes */
+    cr_assert_eq(ad_bytes(NULL), 0);
+    ad_free(t);
+}
