@@ -215,31 +215,28 @@ char *ad_dump(int n, const ad_var x[], int values)
 
 /* Graphviz ----------------------------------------------------------------------------------------------- */
 
-/* Text inside a quoted label: the names are escaped once more, so that they are shown as they are written. */
+/* Text inside a quoted label, shown as it is; control characters as \xNN. */
 static void say_label(ad_text *b, const char *s)
 {
     for (; *s; s++)
-        ad_say(b, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+        if (*s == '"' || *s == '\\')
+            ad_say(b, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            ad_say(b, "\\\\x%02x", (unsigned)*s);
+        else
+            ad_say(b, "%c", *s);
 }
 
 static void vertex(ad_text *b, ad_tape *t, int32_t id, bool result)
 {
     const ad_node *n = ad_at_id(t, id);
-    ad_text label = {0};
     char shape[32];
-    if (n->op == OP_FILL)
-        ad_say_number(&label, t->values[n->arg[0]]);
-    else if (n->op == OP_INPUT)
-        ad_say_name(&label, t->input[n->arg[0]].name);
-    else
-        ad_say(&label, "%s", ad_call_name(t, n));
-    char *s = ad_said(&label);
     ad_say(b, "  n%d [label=\"", id);
-    say_label(b, s ? s : "");
+    if (n->op == OP_FILL)
+        ad_say_number(b, t->values[n->arg[0]]);
+    else
+        say_label(b, n->op == OP_INPUT ? t->input[n->arg[0]].name : ad_call_name(t, n));
     ad_say(b, "\\n%s\"", ad_shape_text(shape, n->rows, n->cols));
-    if (!s)
-        ad_unsay(b);
-    free(s);
     if (n->op == OP_INPUT)
         ad_say(b, ", shape=ellipse, style=filled, fillcolor=\"#dbe9f6\"");
     else if (ad_ops[n->op].kind == AD_LEAF)
