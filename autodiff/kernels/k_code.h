@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 
-#if W == 1 /* lanes is 1: nothing to multiply, nothing to loop over */
+#if defined(CODE_ONE) /* lanes is 1: nothing to multiply, nothing to loop over */
 #define AT(k) (file + code[k])
 #define LANES_OF(l) for (int l = 0; l < 1; l++)
 #else

@@ -35,6 +35,7 @@
 
 #include "k_value.h"
 
+#define CODE_ONE 1
 #include "k_code.h"
 
 extern HIDDEN void AD_PASTE(AD_PASTE(ad_code_, AD_KERNELS_ISA),
