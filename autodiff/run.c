@@ -226,7 +226,8 @@ static void prepare(ad_work *w, lane *v, int batch)
             c->packed = w->packed[i] ? w->memory + w->packed[i] : NULL;
             c->paired = i + 1 < p->stage[s].end && (ins->op == OP_tanh || ins->op == OP_dtanh) &&
                         ins[1].op == (ins->op == OP_tanh ? OP_dtanh : OP_tanh) &&
-                        a[0] == ad_ins_args(p, ins + 1)[0];
+                        a[0] == ad_ins_args(p, ins + 1)[0] && p->place[a[0]].rows == p->place[dst].rows &&
+                        p->place[a[0]].cols == p->place[dst].cols;
             c->c = (ad_kcall){.dst = (void *)(w->addr[dst] + (in_block(p, dst) ? (uintptr_t)v->block : 0)),
                               .src = src,
                               .rows = ad_rows_at(p->place[dst].rows, batch),
