@@ -93,7 +93,7 @@ Test(model, mass_matrix_with_velocities_gives_the_lagrangian_acceleration)
 {
     for (int row = 0; row < hnn_model_count(); row++)
         if (!strcmp(hnn_model_at(row)->name, "mass"))
-            for (int dof = 1; dof <= 2; dof++)
+            for (int dof = 1; dof <= (slow() ? 1 : 2); dof++)
                 check_row(row, dof, HNN_QV);
 }
 
@@ -142,7 +142,7 @@ Test(model, weights_are_orthogonal_and_the_same_for_the_same_seed)
 
 Test(model, known_systems_are_models_of_row_text)
 {
-    for (int i = 0; i < hnn_system_count(); i++) {
+    for (int i = 0; i < hnn_system_count(); i += slow() ? 4 : 1) {
         const hnn_system *s = hnn_system_at(i);
         hnn_model *m = NULL;
         hnn_flow *flow = NULL;
@@ -177,7 +177,7 @@ Test(model, friction_of_every_dissipating_row_takes_energy_for_any_weights)
             continue;
         hnn_model_spec s = oracle_spec(row, 2, 5);
         s.drive = NULL;
-        for (uint64_t seed = 0; seed < 5; seed++) {
+        for (uint64_t seed = 0; seed < (slow() ? 1 : 5); seed++) {
             hnn_model *m = make(&s, seed);
             hnn_flow *flow = NULL;
             cr_assert_eq(hnn_flow_new(m, NULL, &flow, NULL), HNN_OK);
