@@ -339,7 +339,7 @@ void hnn_landscape_free(hnn_landscape *l)
     *l = (hnn_landscape){0};
 }
 
-int hnn_landscape_find(hnn_energy H, void *data, int dim, const double lo[], const double hi[],
+int hnn_landscape_find(hnn_landscape_energy H, void *data, int dim, const double lo[], const double hi[],
                        const hnn_landscape_options *o, hnn_landscape *out, hnn_error *e)
 {
     hnn_landscape_options options = o ? *o : (hnn_landscape_options){0};

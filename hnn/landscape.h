@@ -10,7 +10,7 @@
 
 /* H, its gradient g [dim] and Hessian h [dim, dim] at z [dim] = (q, p); g and h may be NULL. What is not finite is outside
  * the domain. Nonzero: stop with that code. */
-typedef int (*hnn_energy)(void *data, const double z[], double *H, double g[], double h[]);
+typedef int (*hnn_landscape_energy)(void *data, const double z[], double *H, double g[], double h[]);
 
 enum {
     HNN_MINIMUM,
@@ -80,7 +80,7 @@ typedef struct hnn_landscape {
  * Errors: HNN_EARG (box, dim), HNN_EMEM, the code of `H`.
  * Source: Page, McIver (1988), J. Chem. Phys. 88, 922-935 (descent); Edelsbrunner, Harer (2010), Computational topology,
  * VII.1 (the elder rule). */
-int hnn_landscape_find(hnn_energy H, void *data, int dim, const double lo[], const double hi[],
+int hnn_landscape_find(hnn_landscape_energy H, void *data, int dim, const double lo[], const double hi[],
                        const hnn_landscape_options *o, hnn_landscape *out, hnn_error *e);
 void hnn_landscape_free(hnn_landscape *l);
 

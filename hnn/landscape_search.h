@@ -8,7 +8,7 @@
 #define HNN_LOCAL __attribute__((visibility("hidden")))
 
 typedef struct hnn_search {
-    hnn_energy H;
+    hnn_landscape_energy H;
     void *data;
     int dim, failed; /* failed: the code of H */
     const double *lo, *hi, *period;
