@@ -11,7 +11,10 @@ bool ad_sums_block(ad_sums *s, int32_t node, ad_var v, int32_t row, int32_t col)
 {
     if (ad_is_number(v) && v.value == 0)
         return true;
-    if (s->n == s->cap) {
+    int32_t at = s->spare;
+    if (at) {
+        s->spare = s->part[at - 1].next;
+    } else if (s->n == s->cap) {
         int32_t cap = 2 * s->cap + 64;
         struct ad_part_sum *p = realloc(s->part, (size_t)cap * sizeof *p);
         if (!p)
@@ -19,8 +22,10 @@ bool ad_sums_block(ad_sums *s, int32_t node, ad_var v, int32_t row, int32_t col)
         s->part = p;
         s->cap = cap;
     }
-    s->part[s->n] = (struct ad_part_sum){v, s->head[node], row, col};
-    s->head[node] = ++s->n;
+    if (!at)
+        at = ++s->n;
+    s->part[at - 1] = (struct ad_part_sum){v, s->head[node], row, col};
+    s->head[node] = at;
     return true;
 }
 
@@ -128,12 +133,15 @@ static ad_var joined(ad_tape *t, int n, block b[], int32_t rows, int32_t cols)
 ad_var ad_sums_total(ad_sums *s, int32_t node, int32_t rows, int32_t cols, ad_tape *t)
 {
     int n = 0, blocks = 0;
-    for (int32_t i = s->head[node]; i; i = s->part[i - 1].next) {
+    int32_t head = s->head[node], last = head;
+    for (int32_t i = head; i; i = s->part[i - 1].next) {
         n++;
         blocks += s->part[i - 1].row != WHOLE;
+        last = i;
     }
     if (n == 0)
         return N(0);
+    s->head[node] = 0;
     ad_var few[8], *v = n <= 8 ? few : malloc((size_t)n * sizeof *v), y = ad_void(t);
     block *b = blocks ? malloc((size_t)blocks * sizeof *b) : NULL;
     if (!v || (blocks && !b)) {
@@ -141,20 +149,23 @@ ad_var ad_sums_total(ad_sums *s, int32_t node, int32_t rows, int32_t cols, ad_ta
         goto done;
     }
     int k = n - blocks, l = blocks;
-    for (int32_t i = s->head[node]; i; i = s->part[i - 1].next) { /* the last one comes first */
+    for (int32_t i = head; i; i = s->part[i - 1].next) { /* the last one comes first */
         const struct ad_part_sum *p = &s->part[i - 1];
         if (p->row != WHOLE) {
             b[--l] = (block){.v = p->value, .row = p->row, .col = p->col};
         } else {
             v[--k] = p->value;
-            if (!ad_is_number(v[k]) && !ad_is_void(v[k]))
-                v[k] = ad_sum_to(v[k], ad_rows(v[k]) == rows ? rows : 1, ad_cols(v[k]) == cols ? cols : 1);
+            const ad_node *nv = p->value.tape ? ad_node_of(p->value) : NULL;
+            if (nv && ((nv->rows != rows && nv->rows != 1) || (nv->cols != cols && nv->cols != 1)))
+                v[k] = ad_sum_to(v[k], nv->rows == rows ? rows : 1, nv->cols == cols ? cols : 1);
         }
     }
     if (blocks)
         v[n - blocks] = joined(t, blocks, b, rows, cols);
     y = ad_add_n(n - blocks + (blocks > 0), v);
 done:
+    s->part[last - 1].next = s->spare;
+    s->spare = head;
     if (v != few)
         free(v);
     free(b);

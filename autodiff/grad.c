@@ -127,15 +127,12 @@ static bool pull(ad_tape *t, ad_span *s, ad_sums *acc, int32_t id, ad_var g)
     bool few_w[8];
     int m;
     const ad_node n = *ad_at_id(t, id);
-    if (n.op == OP_RESULT) {
-        g = shaped(t, g, n.rows, n.cols);
-        return ad_sums_block(acc, n.arg[0] - s->lo, g, n.arg[1], 0);
-    }
-    if (n.op == OP_SLICE) {                               /* kept as a block: many are put together */
-        if (n.arg[0] < s->lo || !s->on[n.arg[0] - s->lo]) /* the slice is itself an x */
+    if (n.op == OP_SLICE || n.op == OP_RESULT) { /* kept as a block: many are put together */
+        bool slice = n.op == OP_SLICE;
+        if (n.arg[0] < s->lo || !s->on[n.arg[0] - s->lo]) /* it is itself an x */
             return true;
         g = shaped(t, g, n.rows, n.cols);
-        if (!ad_sums_block(acc, n.arg[0] - s->lo, g, n.arg[1], n.arg[2]))
+        if (!ad_sums_block(acc, n.arg[0] - s->lo, g, n.arg[1], slice ? n.arg[2] : 0))
             ad_fail(t, AD_ENOMEM, "ad_vjp: out of memory");
         return !t->status;
     }
@@ -151,12 +148,12 @@ static bool pull(ad_tape *t, ad_span *s, ad_sums *acc, int32_t id, ad_var g)
         ok = pull_results(t, s, acc, id, a, want, da);
     else if (ok && m)
         ad_pullback(ad_var_of(t, id), g, a, want, da);
-    bool elementwise = ad_ops[n.op].kind == AD_ELEMENTWISE;
+    bool several = ad_ops[n.op].kind == AD_ELEMENTWISE && (n.rows != 1 || n.cols != 1);
     for (int i = 0; ok && i < m; i++)
         if (want[i])
             ok = ad_sums_add(acc, a[i].id - s->lo,
-                             elementwise ? repeated(ad_var_of(t, id), da[i], ad_rows(a[i]), ad_cols(a[i]))
-                                         : da[i]);
+                             several ? repeated(ad_var_of(t, id), da[i], ad_rows(a[i]), ad_cols(a[i]))
+                                     : da[i]);
     if (m > 8) {
         free(a);
         free(da);
@@ -165,6 +162,35 @@ static bool pull(ad_tape *t, ad_span *s, ad_sums *acc, int32_t id, ad_var g)
     if (!ok)
         ad_fail(t, AD_ENOMEM, "ad_vjp: out of memory");
     return ok;
+}
+
+/* The x by ascending id: the sweep meets them from the last one down. */
+typedef struct target {
+    int32_t id, i;
+} target;
+static int by_id(const void *a, const void *b)
+{
+    const target *p = a, *q = b;
+    return (p->id > q->id) - (p->id < q->id);
+}
+
+static bool sow(ad_tape *t, const ad_span *s, ad_sums *acc, int ny, const ad_var y[], const ad_var seed[])
+{
+    for (int i = 0; i < ny; i++) {
+        char w[2][32];
+        if (ad_is_number(y[i]) || y[i].id < s->lo || !s->on[y[i].id - s->lo])
+            continue;
+        if (!ad_is_number(seed[i]) && ((ad_rows(seed[i]) != 1 && ad_rows(seed[i]) != ad_rows(y[i])) ||
+                                       (ad_cols(seed[i]) != 1 && ad_cols(seed[i]) != ad_cols(y[i])))) {
+            ad_fail(t, AD_ESHAPE, "ad_vjp: seed %d is %s; needs %s", i + 1,
+                    ad_shape_text(w[0], ad_rows(seed[i]), ad_cols(seed[i])),
+                    ad_shape_text(w[1], ad_rows(y[i]), ad_cols(y[i])));
+            return true;
+        }
+        if (!ad_sums_add(acc, y[i].id - s->lo, seed[i]))
+            return false;
+    }
+    return true;
 }
 
 int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x[], ad_var dx[])
@@ -177,39 +203,25 @@ int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x
             dx[i] = ad_void(t);
         return ad_status(t) ? ad_status(t) : AD_EARG;
     }
-    size_t size = (size_t)(s.hi - s.lo) + 1;
-    ad_sums acc = {.head = calloc(size, sizeof *acc.head)};
-    uint8_t *is_x = calloc(size, 1); /* bit: an x; its adjoint is kept whole */
-    bool ok = acc.head && is_x;
-    for (int i = 0; ok && i < ny; i++) {
-        char w[2][32];
-        if (ad_is_number(y[i]) || y[i].id < s.lo || !s.on[y[i].id - s.lo])
-            continue;
-        if (!ad_is_number(seed[i]) && ((ad_rows(seed[i]) != 1 && ad_rows(seed[i]) != ad_rows(y[i])) ||
-                                       (ad_cols(seed[i]) != 1 && ad_cols(seed[i]) != ad_cols(y[i])))) {
-            ad_fail(t, AD_ESHAPE, "ad_vjp: seed %d is %s; needs %s", i + 1,
-                    ad_shape_text(w[0], ad_rows(seed[i]), ad_cols(seed[i])),
-                    ad_shape_text(w[1], ad_rows(y[i]), ad_cols(y[i])));
-            break;
-        }
-        ok = ad_sums_add(&acc, y[i].id - s.lo, seed[i]);
-    }
-    for (int i = 0; ok && i < nx; i++)
-        if (x[i].id < s.hi)
-            is_x[x[i].id - s.lo] = 1;
-    ad_var *at_x = ok ? malloc(((size_t)nx + 1) * sizeof *at_x) : NULL;
-    ok = ok && at_x;
-    for (int i = 0; ok && i < nx; i++)
+    ad_sums acc = {.head = calloc((size_t)(s.hi - s.lo) + 1, sizeof *acc.head)};
+    target *want = malloc(((size_t)nx + 1) * sizeof *want);
+    ad_var *at_x = malloc(((size_t)nx + 1) * sizeof *at_x);
+    bool ok = acc.head && want && at_x && sow(t, &s, &acc, ny, y, seed);
+    for (int i = 0; ok && i < nx; i++) {
+        want[i] = (target){x[i].id, i};
         at_x[i] = N(0);
+    }
+    if (ok && nx > 1)
+        qsort(want, (size_t)nx, sizeof *want, by_id);
+    int k = nx - 1;
     for (int32_t id = s.hi - 1; ok && !t->status && id >= s.lo; id--) {
         if (!s.on[id - s.lo] || !acc.head[id - s.lo])
             continue;
         const ad_node *n = ad_at_id(t, id);
         ad_var g = ad_is_object(n->op) ? N(1) : ad_sums_total(&acc, id - s.lo, n->rows, n->cols, t);
-        if (is_x[id - s.lo])
-            for (int i = 0; i < nx; i++)
-                if (x[i].id == id)
-                    at_x[i] = g;
+        for (; k >= 0 && want[k].id >= id; k--)
+            if (want[k].id == id)
+                at_x[want[k].i] = g;
         if (!(ad_is_number(g) && g.value == 0))
             ok = pull(t, &s, &acc, id, g);
     }
@@ -218,7 +230,7 @@ int ad_vjp(int ny, const ad_var y[], const ad_var seed[], int nx, const ad_var x
     for (int i = 0; i < nx; i++)
         dx[i] = ok && !t->status ? shaped(t, at_x[i], ad_rows(x[i]), ad_cols(x[i])) : ad_void(t);
     free(at_x);
-    free(is_x);
+    free(want);
     free(acc.head);
     free(acc.part);
     free(s.on);

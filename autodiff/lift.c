@@ -3,6 +3,7 @@
  * Invariant: row i of a lifted value is the value for direction i; what does not depend on it stays as it is.
  *
  * SPDX-License-Identifier: MIT */
+#include "object.h"
 #include "part.h"
 
 typedef struct lift {
@@ -73,7 +74,7 @@ static ad_var elementwise(const lift *l, const ad_node *n, int m, const int32_t 
         shape s = shape_of(ad_at_id(l->p->t, arg[i]));
         x[i] = s.r * s.c == 1 ? flat(l, arg[i]) : spread(l, arg[i], to);
     }
-    ad_var y = n->op == OP_ADD_N ? ad_add_n(m, x) : ad_elementwise(n->op, ad_ops[n->op].name, m, x);
+    ad_var y = n->op == OP_ADD_N ? ad_add_n(m, x) : ad_elementwise(n->op, m, x);
     return ad_expand(y, l->k, to.r * to.c); /* a fold, or operands of one element */
 }
 
@@ -205,7 +206,7 @@ static int32_t record(lift *l, const uint8_t *need, int32_t hi)
             contracts = contracts || (n->rows >= 0 && ad_at_id(t, arg[i])->rows < 0);
             batch = batch || ad_at_id(t, arg[i])->rows < 0;
         }
-        if (up && batch && !l->each)
+        if (up && ((batch && !l->each) || ad_has_object(n->op)))
             return id;
         if (!up && id < l->p->n && l->p->origin[id] >= 0) {
             l->to[id] = ad_var_of(l->home, l->p->origin[id]);

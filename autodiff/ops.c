@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 
 #include <math.h>
+#include <stdio.h>
 
 const ad_opinfo ad_ops[OP_COUNT_] = {
     [OP_INPUT] = {"input", AD_LEAF, 0, 0},        [OP_CONST] = {"const", AD_LEAF, 0, 0},
@@ -42,20 +43,39 @@ static bool broadcast(int32_t *size, int32_t other)
 }
 
 /* Numbers alone need no tape: the same kernel computes them, so folding early or late gives equal bits. */
-static ad_var number(int op, int n, const ad_var x[])
+static double number(int op, int n, const double x[])
 {
-    const void *src[3] = {&x[0].value, &x[1].value, &x[2].value};
+    switch (op) { /* exactly rounded: any way of computing them is the kernel's */
+    case OP_neg:
+        return -x[0];
+    case OP_square:
+        return x[0] * x[0];
+    case OP_add:
+        return x[0] + x[1];
+    case OP_sub:
+        return x[0] - x[1];
+    case OP_mul:
+        return x[0] * x[1];
+    case OP_div:
+        return x[0] / x[1];
+    default:
+        break;
+    }
+    const void *src[3] = {&x[0], &x[1], &x[2]};
     int64_t shape[3][2] = {{1, 1}, {1, 1}, {1, 1}};
     double y = NAN;
     ad_kcall c = {
         .dst = &y, .src = src, .rows = 1, .cols = 1, .shape = (const int64_t(*)[2])shape, .nargs = n};
     ad_kernels_for(AD_F64)->run[op](&c);
-    return ad_num(y);
+    return y;
 }
 
-static ad_var as_is(ad_var x, int32_t rows, int32_t cols)
+static ad_var as_is(ad_tape *t, ad_var x, int32_t rows, int32_t cols)
 { /* x where it already has the result's shape */
-    return ad_rows(x) == rows && ad_cols(x) == cols ? x : ad_expand(x, rows, cols);
+    if (ad_is_number(x))
+        return ad_fill(t, rows, cols, x.value);
+    const ad_node *n = ad_at_id(t, x.id);
+    return n->rows == rows && n->cols == cols ? x : ad_expand(x, rows, cols);
 }
 
 /* x^n as products: a few operations instead of a call of pow, and within n/2 ulp of it. */
@@ -67,99 +87,150 @@ static ad_var power(ad_var x, int n)
     return n & 1 ? ad_mul(half, x) : half;
 }
 
-/* Literal zeros and ones vanish while recording. */
-static bool fold(int op, int32_t r, int32_t c, const ad_var a[], ad_var *y)
+/* Literal zeros and ones vanish while recording: which operand the result is, or what else. */
+enum { FOLD_NONE, FOLD_A, FOLD_B, FOLD_ZERO, FOLD_ONE, FOLD_NEG_A, FOLD_NEG_B, FOLD_POWER };
+static int fold(int op, bool lu, double u, bool lv, double v)
 {
-    double u, v;
-    bool lu = ad_literal(a[0], &u), lv = ad_literal(a[1], &v);
-    ad_tape *t = a[0].tape;
-    if (op == OP_add && lu && u == 0)
-        *y = as_is(a[1], r, c);
-    else if ((op == OP_add || op == OP_sub) && lv && v == 0)
-        *y = as_is(a[0], r, c);
-    else if (op == OP_sub && lu && u == 0)
-        *y = ad_neg(as_is(a[1], r, c));
-    else if ((op == OP_mul || op == OP_mulz) && ((lu && u == 0) || (lv && v == 0)))
-        *y = ad_fill(t, r, c, 0);
-    else if ((op == OP_mul || op == OP_mulz) && lu && u == 1)
-        *y = as_is(a[1], r, c);
-    else if ((op == OP_mul || op == OP_mulz || op == OP_div || op == OP_divz || op == OP_pow) && lv && v == 1)
-        *y = as_is(a[0], r, c);
-    else if (op == OP_mul && lu && u == -1)
-        *y = ad_neg(as_is(a[1], r, c));
-    else if (op == OP_mul && lv && v == -1)
-        *y = ad_neg(as_is(a[0], r, c));
-    else if (op == OP_divz && lu && u == 0)
-        *y = ad_fill(t, r, c, 0);
-    else if (op == OP_pow && lv && v == 0)
-        *y = ad_fill(t, r, c, 1);
-    else if (op == OP_pow && lv && v == 2)
-        *y = ad_square(as_is(a[0], r, c));
-    else if (op == OP_pow && lv && v == (int)v && v >= 3 && v <= 16)
-        *y = power(as_is(a[0], r, c), (int)v);
-    else
-        return false;
+    switch (op) {
+    case OP_add:
+        return lu && u == 0 ? FOLD_B : lv && v == 0 ? FOLD_A : FOLD_NONE;
+    case OP_sub:
+        return lv && v == 0 ? FOLD_A : lu && u == 0 ? FOLD_NEG_B : FOLD_NONE;
+    case OP_mul:
+    case OP_mulz:
+        if ((lu && u == 0) || (lv && v == 0))
+            return FOLD_ZERO;
+        if (lu && u == 1)
+            return FOLD_B;
+        if (lv && v == 1)
+            return FOLD_A;
+        return op == OP_mulz   ? FOLD_NONE
+               : lu && u == -1 ? FOLD_NEG_B
+               : lv && v == -1 ? FOLD_NEG_A
+                               : FOLD_NONE;
+    case OP_div:
+        return lv && v == 1 ? FOLD_A : FOLD_NONE;
+    case OP_divz:
+        return lv && v == 1 ? FOLD_A : lu && u == 0 ? FOLD_ZERO : FOLD_NONE;
+    case OP_pow:
+        if (!lv || !(v >= 0 && v <= 16) || v != (int)v)
+            return FOLD_NONE;
+        return v == 0 ? FOLD_ONE : v == 1 ? FOLD_A : FOLD_POWER;
+    default:
+        return FOLD_NONE;
+    }
+}
+
+static ad_var folded(ad_tape *t, int what, const ad_var x[], int32_t r, int32_t c, double exponent)
+{
+    switch (what) {
+    case FOLD_A:
+        return as_is(t, x[0], r, c);
+    case FOLD_B:
+        return as_is(t, x[1], r, c);
+    case FOLD_NEG_A:
+        return ad_neg(as_is(t, x[0], r, c));
+    case FOLD_NEG_B:
+        return ad_neg(as_is(t, x[1], r, c));
+    case FOLD_POWER:
+        return power(as_is(t, x[0], r, c), (int)exponent);
+    default:
+        return ad_fill(t, r, c, what == FOLD_ONE);
+    }
+}
+
+static ad_var misfit(ad_tape *t, const char *who, int n, const ad_var x[])
+{
+    char s[3][32];
+    for (int k = 0; k < n; k++)
+        ad_shape_text(s[k], ad_rows(x[k]), ad_cols(x[k]));
+    return n == 2 ? ad_fail(t, AD_ESHAPE, "ad_%s: %s with %s: sizes must be equal or 1", who, s[0], s[1])
+                  : ad_fail(t, AD_ESHAPE, "ad_%s: %s with %s with %s: sizes must be equal or 1", who, s[0],
+                            s[1], s[2]);
+}
+
+/* One tape for the operands that are not numbers; these stay numbers until it is known that they are needed. */
+static bool tape_of(const char *who, int n, const ad_var in[], ad_var x[], ad_tape **t)
+{
+    *t = NULL;
+    for (int i = 0; i < n; i++) {
+        x[i] = in[i];
+        if (!in[i].tape)
+            continue;
+        if (in[i].id >= 0 && (!*t || *t == in[i].tape) && !in[i].tape->status &&
+            ad_fresh(in[i].tape, in[i])) {
+            *t = in[i].tape;
+        } else {
+            char name[32];
+            snprintf(name, sizeof name, "ad_%s", who);
+            return ad_join(name, n, in, x, t);
+        }
+    }
     return true;
 }
 
-ad_var ad_elementwise(int op, const char *who, int n, const ad_var in[])
+ad_var ad_elementwise(int op, int n, const ad_var in[])
 {
-    bool numbers = true;
-    for (int i = 0; i < n; i++)
-        numbers = numbers && ad_is_number(in[i]);
-    if (numbers)
-        return number(op, n, in);
+    const char *who = ad_ops[op].name;
     ad_var x[3];
     ad_tape *t;
-    if (!ad_join(who, n, in, x, &t))
+    if (!tape_of(who, n, in, x, &t))
         return ad_void(t);
-    double u, v;
-    if (t->guard && op == OP_mul && !ad_literal(x[0], &u) && !ad_literal(x[1], &v))
-        op = OP_mulz;
-    else if (t->guard && op == OP_div && !ad_literal(x[0], &u) && !ad_literal(x[1], &v))
-        op = OP_divz;
-    if (op == OP_mulz &&
-        ((ad_literal(x[0], &u) && u != 0 && isfinite(u)) || (ad_literal(x[1], &v) && v != 0 && isfinite(v))))
-        op = OP_mul; /* a number that is neither 0 nor infinite needs no care */
+    double value[3] = {0, 0, 0};
+    bool literal[3] = {false, false, false}, all = true;
     int32_t r = 1, c = 1;
-    for (int i = 0; i < n; i++)
-        if (!broadcast(&r, ad_rows(x[i])) || !broadcast(&c, ad_cols(x[i]))) {
-            char s[3][32];
-            for (int k = 0; k < n; k++)
-                ad_shape_text(s[k], ad_rows(x[k]), ad_cols(x[k]));
-            return n == 2 ? ad_fail(t, AD_ESHAPE, "%s: %s with %s: sizes must be equal or 1", who, s[0], s[1])
-                          : ad_fail(t, AD_ESHAPE, "%s: %s with %s with %s: sizes must be equal or 1", who,
-                                    s[0], s[1], s[2]);
+    for (int i = 0; i < n; i++) {
+        if (ad_is_number(x[i])) {
+            literal[i] = true;
+            value[i] = x[i].value;
+            continue;
         }
-    ad_var y;
-    if (n == 1 && ad_literal(x[0], &u))
-        return ad_fill(t, r, c, number(op, 1, (ad_var[]){N(u), N(0), N(0)}).value);
-    if (n == 2 && ad_literal(x[0], &u) && ad_literal(x[1], &v))
-        return ad_fill(t, r, c, number(op, 2, (ad_var[]){N(u), N(v), N(0)}).value);
-    if (n == 2 && fold(op, r, c, x, &y))
-        return y;
-    if (op == OP_neg && ad_node_of(x[0])->op == OP_neg)
-        return ad_var_of(t, ad_node_of(x[0])->arg[0]);
-    if (op == OP_where && ad_literal(x[0], &u))
-        return as_is(u != 0 ? x[1] : x[2], r, c);
-    return ad_push(t, op, r, c, n, x, 0, NULL);
+        const ad_node *a = ad_at_id(t, x[i].id);
+        if (!broadcast(&r, a->rows) || !broadcast(&c, a->cols))
+            return misfit(t, who, n, x);
+        literal[i] = a->op == OP_FILL;
+        if (literal[i])
+            value[i] = t->values[a->arg[0]];
+        all = all && literal[i];
+    }
+    if (all && (n < 3 || !t)) {
+        double y = number(op, n, value);
+        return t ? ad_fill(t, r, c, y) : ad_num(y);
+    }
+    if (t->guard && !literal[0] && !literal[1] && (op == OP_mul || op == OP_div))
+        op = op == OP_mul ? OP_mulz : OP_divz;
+    for (int i = 0; i < 2 && op == OP_mulz; i++)
+        if (literal[i] && value[i] != 0 && isfinite(value[i]))
+            op = OP_mul; /* a number that is neither 0 nor infinite needs no care */
+    if (n == 2) {
+        int what = fold(op, literal[0], value[0], literal[1], value[1]);
+        if (what)
+            return folded(t, what, x, r, c, value[1]);
+        for (int i = 0; i < 2; i++)
+            if (!x[i].tape)
+                x[i] = ad_fill(t, 1, 1, value[i]);
+    } else if (n == 1) {
+        if (op == OP_neg && ad_at_id(t, x[0].id)->op == OP_neg)
+            return ad_var_of(t, ad_at_id(t, x[0].id)->arg[0]);
+    } else {
+        if (op == OP_where && literal[0])
+            return as_is(t, value[0] != 0 ? x[1] : x[2], r, c);
+        for (int i = 0; i < 3; i++)
+            if (!x[i].tape)
+                x[i] = ad_fill(t, 1, 1, value[i]);
+    }
+    return t->status ? ad_void(t) : ad_push(t, op, r, c, n, x, 0, NULL);
 }
 
 #define UNARY(name, cost, value, rule, lo, hi)                                                               \
-    ad_var ad_##name(ad_var x) { return ad_elementwise(OP_##name, "ad_" #name, 1, (ad_var[3]){x}); }
+    ad_var ad_##name(ad_var x) { return ad_elementwise(OP_##name, 1, (ad_var[3]){x}); }
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
-    ad_var ad_##name(ad_var a, ad_var b)                                                                     \
-    {                                                                                                        \
-        return ad_elementwise(OP_##name, "ad_" #name, 2, (ad_var[3]){a, b});                                 \
-    }
+    ad_var ad_##name(ad_var a, ad_var b) { return ad_elementwise(OP_##name, 2, (ad_var[3]){a, b}); }
 #include "ops.def"
 #undef UNARY
 #undef BINARY
 
-ad_var ad_where(ad_var c, ad_var a, ad_var b)
-{
-    return ad_elementwise(OP_where, "ad_where", 3, (ad_var[3]){c, a, b});
-}
+ad_var ad_where(ad_var c, ad_var a, ad_var b) { return ad_elementwise(OP_where, 3, (ad_var[3]){c, a, b}); }
 
 ad_var ad_add_n(int n, const ad_var x[])
 {
@@ -196,8 +267,8 @@ ad_var ad_add_n(int n, const ad_var x[])
         if (!ad_literal(v[i], &u) || u != 0)
             v[m++] = v[i];
     y = m == 0   ? ad_fill(t, r, c, 0)
-        : m == 1 ? as_is(v[0], r, c)
-        : m == 2 ? as_is(ad_add(v[0], v[1]), r, c)
+        : m == 1 ? as_is(t, v[0], r, c)
+        : m == 2 ? as_is(t, ad_add(v[0], v[1]), r, c)
                  : ad_push(t, OP_ADD_N, r, c, m, v, 0, NULL);
     free(v);
     return y;

@@ -393,6 +393,6 @@ ad_var ad_again(const ad_tape *from, const ad_node *n, ad_tape *t, const ad_var 
     case OP_INPUT:
         return ad_fail(t, AD_EARG, "an input cannot be recorded again");
     default:
-        return ad_elementwise(n->op, ad_ops[n->op].name, nargs, x);
+        return ad_elementwise(n->op, nargs, x);
     }
 }

@@ -125,7 +125,7 @@ static bool stale(const ad_tape *t, int32_t id, uint32_t mark)
 
 ad_node *ad_node_of(ad_var v)
 {
-    if (!real_tape(v.tape) || v.id < 0 || stale(v.tape, v.id, v.mark))
+    if (v.id < 0 || !real_tape(v.tape) || (!ad_fresh(v.tape, v) && stale(v.tape, v.id, v.mark)))
         return NULL;
     return ad_at_id(v.tape, v.id);
 }
@@ -247,14 +247,21 @@ bool ad_literal(ad_var x, double *value)
     return true;
 }
 
-static uint32_t hash(const ad_node *n)
+static uint64_t hash(const ad_node *n)
+{ /* independent products: they overlap */
+    uint64_t a = (uint32_t)n->arg[0] * 0x9e3779b97f4a7c15u ^ (uint32_t)n->arg[1] * 0xff51afd7ed558ccdu;
+    uint64_t b = (uint32_t)n->arg[2] * 0xc4ceb9fe1a85ec53u ^ n->op * 0xd6e8feb86659fd93u;
+    uint64_t c = (((uint64_t)(uint32_t)n->rows << 32) ^ (uint32_t)n->cols) * 0xa0761d6478bd642fu;
+    uint64_t h = (a ^ b ^ c) * 0xe7037ed1a0b428dbu;
+    return h ^ h >> 32;
+}
+
+/* Where a node of this hash may be: *id is its number + 1, or 0 when it is not there for certain. */
+static struct ad_recent *recent(const ad_tape *t, uint64_t h, int32_t *id)
 {
-    uint64_t h = n->op * 0x9e3779b97f4a7c15u;
-    h = (h ^ (uint32_t)n->arg[0]) * 0xff51afd7ed558ccdu;
-    h = (h ^ (uint32_t)n->arg[1]) * 0xc4ceb9fe1a85ec53u;
-    h = (h ^ (uint32_t)n->arg[2] ^ ((uint64_t)(uint32_t)n->rows << 32) ^ (uint32_t)n->cols) *
-        0x9e3779b97f4a7c15u;
-    return (uint32_t)(h >> 52) & (CACHE - 1);
+    struct ad_recent *r = &t->cache[h % CACHE];
+    *id = r->tag == (uint32_t)(h >> 32) ? r->id : 0;
+    return r;
 }
 
 static bool room(ad_tape *t)
@@ -300,26 +307,38 @@ static int32_t add_ext(ad_tape *t, int nargs, const ad_var args[], int nattr, co
     return at;
 }
 
-/* Whether an element of the result is 0 where an element of a masked operand is: what is linear passes the mask
- * on, and where(c, x, 0) begins it. Rules then multiply with mulz, so that the branch not taken stays out of every
- * derivative. A result marked without need costs a few instructions and nothing else. */
-static bool masked(const ad_tape *t, int op, int nargs, const ad_var args[])
+/* How many operands pass a mask on to the result: what is linear in them, element by element. */
+static const uint8_t passes[OP_COUNT_] = {
+    [OP_neg] = 1, [OP_add] = 2,  [OP_sub] = 2,   [OP_mul] = 2,           [OP_mulz] = 2,
+    [OP_div] = 1, [OP_divz] = 1, [OP_where] = 3, [OP_ADD_N] = UINT8_MAX,
+#define SHAPE_OP(OP, name, kind, arity, attrs) [OP] = kind == AD_LINEAR ? UINT8_MAX : 0,
+#include "ops_shape.def"
+#undef SHAPE_OP
+};
+
+/* Whether an element of the result is 0 where an element of a masked operand is; where(c, x, 0) begins a mask. Rules then
+ * multiply with mulz, so that the branch not taken stays out of every derivative. A result marked without need costs a
+ * few instructions and nothing else. */
+static bool masked(ad_tape *t, int op, int nargs, const ad_var args[])
 {
-    int kind = ad_ops[op].kind;
     double v;
+    int n = nargs < passes[op] || passes[op] == UINT8_MAX ? nargs : passes[op];
     if (op == OP_where)
         for (int i = 1; i < 3; i++)
             if (ad_literal(args[i], &v) && v == 0)
-                return true;
-    if (op == OP_div || op == OP_divz)
-        nargs = 1;
-    else if (kind != AD_LINEAR && op != OP_mul && op != OP_mulz && op != OP_add && op != OP_sub &&
-             op != OP_neg && op != OP_ADD_N && op != OP_where)
-        return false;
-    for (int i = 0; i < nargs; i++)
+                return t->masks = true;
+    for (int i = 0; t->masks && i < n; i++)
         if (ad_at_id(t, args[i].id)->flags & NODE_MASKED)
             return true;
     return false;
+}
+
+static ad_var append(ad_tape *t, const ad_node *n)
+{
+    if (!room(t))
+        return ad_fail(t, AD_ENOMEM, "ad_%s: out of memory after %d nodes", ad_ops[n->op].name, t->n);
+    *ad_at_id(t, t->n) = *n;
+    return ad_var_of(t, t->n++);
 }
 
 ad_var ad_push(ad_tape *t, int op, int rows, int cols, int nargs, const ad_var args[], int nattr,
@@ -327,30 +346,34 @@ ad_var ad_push(ad_tape *t, int op, int rows, int cols, int nargs, const ad_var a
 {
     if (t->status)
         return ad_void(t);
-    if (!room(t))
-        return ad_fail(t, AD_ENOMEM, "ad_%s: out of memory after %d nodes", ad_ops[op].name, t->n);
     ad_node n = {.op = (uint16_t)op, .nattr = nattr, .rows = rows, .cols = cols};
-    if (masked(t, op, nargs, args))
+    if ((t->masks || op == OP_where) && masked(t, op, nargs, args))
         n.flags = NODE_MASKED;
-    if (nargs + nattr <= 3) {
-        n.nargs = (uint8_t)nargs;
-        for (int i = 0; i < nargs; i++)
-            n.arg[i] = args[i].id;
-        for (int i = 0; i < nattr; i++)
-            n.arg[nargs + i] = attrs[i];
-        uint32_t h = hash(&n);
-        int32_t old = t->cache[h] - 1;
-        if (old >= 0 && op != OP_INPUT && !memcmp(ad_at_id(t, old), &n, sizeof n))
-            return ad_var_of(t, old);
-        t->cache[h] = t->n + 1;
-    } else {
+    if (nargs + nattr > 3) {
+        if (!room(t))
+            return append(t, &n);
         n.flags |= NODE_EXT;
         n.arg[0] = add_ext(t, nargs, args, nattr, attrs);
         if (n.arg[0] < 0)
             return ad_fail(t, AD_ENOMEM, "ad_%s: out of memory for %d operands", ad_ops[op].name, nargs);
+        return append(t, &n);
     }
-    *ad_at_id(t, t->n) = n;
-    return ad_var_of(t, t->n++);
+    n.nargs = (uint8_t)nargs;
+    for (int i = 0; i < nargs; i++)
+        n.arg[i] = args[i].id;
+    for (int i = 0; i < nattr; i++)
+        n.arg[nargs + i] = attrs[i];
+    if (op == OP_INPUT) /* never shared */
+        return append(t, &n);
+    int32_t old;
+    uint64_t h = hash(&n);
+    struct ad_recent *r = recent(t, h, &old);
+    if (old && !memcmp(ad_at_id(t, old - 1), &n, sizeof n))
+        return ad_var_of(t, old - 1);
+    ad_var v = append(t, &n);
+    if (v.id >= 0)
+        *r = (struct ad_recent){(uint32_t)(h >> 32), v.id + 1};
+    return v;
 }
 
 static bool good_shape(ad_tape *t, const char *who, int rows, int cols)
@@ -420,25 +443,26 @@ ad_var ad_fill(ad_tape *t, int rows, int cols, double value)
     if (!real_tape(t) || t->status || !good_shape(t, "ad_fill", rows, cols))
         return ad_void(t);
     /* equal constants share their value by bits, through a node of the cache where it is still there */
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    int32_t old;
+    uint64_t h = (bits ^ bits >> 32 ^ ((uint64_t)(uint32_t)rows << 40) ^ ((uint64_t)(uint32_t)cols << 20)) *
+                 0x9e3779b97f4a7c15u; /* a short number has its bits on top */
+    h ^= h >> 32;
+    struct ad_recent *r = recent(t, h, &old);
+    if (old) {
+        const ad_node *n = ad_at_id(t, old - 1);
+        if (n->op == OP_FILL && n->rows == rows && n->cols == cols &&
+            !memcmp(&t->values[n->arg[0]], &value, sizeof value))
+            return ad_var_of(t, old - 1);
+    }
     int64_t at = add_values(t, 1, &value);
     if (at < 0 || at > INT_MAX)
         return ad_fail(t, AD_ENOMEM, "ad_fill: out of memory");
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint32_t h = (uint32_t)((bits * 0x9e3779b97f4a7c15u) >> 52) ^ (uint32_t)(rows * 31 + cols) % CACHE;
-    int32_t old = t->cache[h % CACHE] - 1;
-    if (old >= 0) {
-        const ad_node *n = ad_at_id(t, old);
-        if (n->op == OP_FILL && n->rows == rows && n->cols == cols &&
-            !memcmp(&t->values[n->arg[0]], &value, sizeof value)) {
-            t->nvalues--;
-            return ad_var_of(t, old);
-        }
-    }
-    int32_t attr = (int32_t)at;
-    ad_var v = ad_push(t, OP_FILL, rows, cols, 0, NULL, 1, &attr);
+    ad_node n = {.op = OP_FILL, .nattr = 1, .rows = rows, .cols = cols, .arg = {(int32_t)at}};
+    ad_var v = append(t, &n);
     if (v.id >= 0)
-        t->cache[h % CACHE] = v.id + 1;
+        *r = (struct ad_recent){(uint32_t)(h >> 32), v.id + 1};
     return v;
 }
 
@@ -471,7 +495,16 @@ ad_var ad_eye(ad_tape *t, int n)
 
 bool ad_join(const char *who, int n, const ad_var in[], ad_var out[], ad_tape **tape)
 {
-    ad_tape *t = NULL;
+    ad_tape *t = in[0].tape;
+    bool fresh = real_tape(t) && !t->status;
+    for (int i = 0; fresh && i < n; i++) {
+        fresh = ad_fresh(t, in[i]);
+        out[i] = in[i];
+    }
+    *tape = t;
+    if (fresh)
+        return true;
+    t = NULL;
     for (int i = 0; i < n; i++)
         if (in[i].tape && (!t || !real_tape(t)))
             t = in[i].tape;

@@ -76,7 +76,11 @@ struct ad_tape {
         int32_t nodes;
     } * cut; /* rewinds, ascending in nodes: a handle is stale when a later one cut below its id */
     int32_t ncuts, cuts_cap;
-    int32_t *cache; /* recently recorded nodes by hash, id + 1 */
+    struct ad_recent { /* recently recorded nodes by hash */
+        uint32_t tag;  /* more bits of it: few nodes are looked at in vain */
+        int32_t id;    /* + 1 */
+    } * cache;
+    bool masks; /* some node is masked */
     int status;
     char message[400];
     double **val; /* values of nodes, kept until an input changes */
@@ -128,6 +132,12 @@ static inline ad_var ad_var_of(ad_tape *t, int32_t id)
     return v;
 }
 
+/* A live handle of this very tape: what a call almost always gets. Anything else is sorted out by ad_join. */
+static inline bool ad_fresh(const ad_tape *t, ad_var v)
+{
+    return v.tape == t && v.id >= 0 && v.mark == t->epoch && v.id < t->n;
+}
+
 HIDDEN ad_var ad_void(ad_tape *t);
 HIDDEN ad_var ad_fail(ad_tape *t, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 HIDDEN char *ad_shape_text(char buffer[32], int rows, int cols);
@@ -143,7 +153,7 @@ HIDDEN ad_var ad_again(const ad_tape *from, const ad_node *n, ad_tape *t, const 
 /* Adjoints of the operands of node y, given its adjoint g: da[i] for those with want[i]. */
 HIDDEN void ad_pullback(ad_var y, ad_var g, const ad_var args[], const bool want[], ad_var da[]);
 HIDDEN void ad_shape_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], ad_var da[]);
-HIDDEN ad_var ad_elementwise(int op, const char *who, int n, const ad_var in[]);
+HIDDEN ad_var ad_elementwise(int op, int n, const ad_var in[]);
 /* Tangent of node y given the tangents of its operands (number 0 where there is none). */
 HIDDEN ad_var ad_shape_tangent(ad_var y, const ad_var a[], const ad_var ta[]);
 /* Which nodes lie between x and y: they depend on an x, and a y depends on them. NULL after an error; free(on). */
