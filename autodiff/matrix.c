@@ -3,6 +3,7 @@
  * directions can be rows of one graph (lift.c).
  *
  * SPDX-License-Identifier: MIT */
+#include "object.h"
 #include "part.h"
 
 #include <limits.h>
@@ -165,6 +166,8 @@ static const char *mixes(const ad_tape *t, const ad_node *n, const bool on[], in
 {
     const int32_t *arg = ad_args(t, n), *at = ad_attrs(t, n);
     int32_t r0 = ad_at_id(t, arg[0])->rows;
+    if (ad_has_object(n->op))
+        return "may mix them";
     switch (n->op) {
     case OP_SUM_ROWS:
         return "sums over them";
@@ -238,7 +241,10 @@ static ad_var shared_grad_rows(ad_var y, ad_var x)
     if (!row_local("ad_grad_rows", y, x, AD_BATCH, false) || !ad_part_open(&p, "ad_grad_rows", 1, &y, 1, &x))
         return out;
     g = ad_grad(ad_sum(p.y[0]), p.x[0]);
-    ad_lift(&p, ad_void(x.tape), ad_num(0), 1, &g, &out, &blocked);
+    if (ad_lift(&p, ad_void(x.tape), ad_num(0), 1, &g, &out, &blocked) == AD_EUNSUPPORTED)
+        ad_fail(x.tape, AD_EUNSUPPORTED,
+                "ad_grad_rows: ad_%s lies between y and x; its share for each row is not known",
+                ad_ops[ad_at_id(p.t, blocked)->op].name);
     ad_part_close(&p);
     return out;
 }

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "pattern.h"
+#include "object.h"
 
 #include <limits.h>
 
@@ -32,7 +33,8 @@ static void drop(set *s)
     if (s && --s->refs == 0)
         free(s);
 }
-static int32_t rows_of(const ad_node *n) { return n->rows < 0 ? 1 : n->rows; }
+/* A batch counts as one row, and so does a node of several results. */
+static int32_t rows_of(const ad_node *n) { return n->rows < 1 ? 1 : n->rows; }
 static int64_t size_of(const ad_node *n) { return (int64_t)rows_of(n) * n->cols; }
 
 static void begin(sets *s)
@@ -165,7 +167,8 @@ static bool source(const ad_node *n, const ad_node *x, const int32_t *attr, int3
     }
 }
 
-/* A batch that is reshaped to more rows for each keeps no single row: every element may have all of them. */
+/* Every element may depend on all of the operands: what is inside a function is not looked at, and a batch that is
+ * reshaped to more rows for each keeps no single row. */
 static bool every(const ad_node *n, const ad_node *x)
 {
     return n->op == OP_RESHAPE && (n->rows < 0 || x->rows < 0);
@@ -235,7 +238,8 @@ static void by_element(sets *s, const ad_node *n, const int32_t arg[], int m, co
             } else if (n->op == OP_SUM_ROWS) {
                 block(s, arg[0], 0, rows_of(x), j, j + 1);
             } else if (every(n, x)) {
-                block(s, arg[0], 0, rows_of(x), 0, x->cols);
+                for (int q = 0; q < m; q++)
+                    block(s, arg[q], 0, rows_of(ad_at_id(s->t, arg[q])), 0, ad_at_id(s->t, arg[q])->cols);
             } else if (ad_ops[n->op].kind == AD_LINEAR && n->op != OP_SUM_COLS) {
                 if (source(n, x, attr, i, j, &r, &c))
                     put(s, at(s, arg[0], r, c));

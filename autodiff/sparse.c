@@ -2,6 +2,7 @@
  * Invariant: every entry is read from a directional derivative in which no other entry of its row takes part.
  *
  * SPDX-License-Identifier: MIT */
+#include "object.h"
 #include "pattern.h"
 
 /* Where each entry is found in the products: product of colour c with the matrix, element i. */
@@ -232,10 +233,10 @@ ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
     bool ok = ad_pattern_mirror(&a, &b) && read_symmetric(&b, &r) && listed(&b, true, nnz, row, col, r.index);
     out = failed(t, ok ? NULL : who, NULL, NULL, NULL);
     if (ok) {
-        bool batch = false;
+        bool in_the_way = false; /* then ad_lift will say so: the gradient is needed on home */
         for (int32_t id = 0; id < p.t->n; id++)
-            batch = batch || ad_at_id(p.t, id)->rows < 0;
-        v[0] = batch ? ad_grad(y, x) : v[0];
+            in_the_way = in_the_way || ad_at_id(p.t, id)->rows < 0 || ad_has_object(ad_at_id(p.t, id)->op);
+        v[0] = in_the_way ? ad_grad(y, x) : v[0];
         out = compressed(&p, &b, &r, true, g, *nnz, v);
     }
     if (ad_is_void(out))

@@ -248,6 +248,43 @@ Test(matrix, a_hessian_in_parameters_passes_through_a_batch)
     ad_free(t);
 }
 
+Test(matrix, matrices_pass_through_called_functions)
+{
+    double v[3] = {0.3, -0.7, 1.1};
+    ad_tape *ft = ad_new(), *t = ad_new();
+    ad_var u = ad_input(ft, "u", 1, 3), w = ad_mul(ad_sin(u), ad_sum(ad_exp(u)));
+    ad_func *f = ad_func_new(1, &u, 1, &w);
+    ad_var x = ad_input(t, "x", 1, 3), y[2], z = ad_input(t, "z", AD_BATCH, 3), p = ad_input(t, "p", 1, 3), c;
+    ad_set(x, 1, v);
+    y[0] = ad_mul(ad_sin(x), ad_sum(ad_exp(x)));
+    cr_assert_eq(ad_call(t, f, &x, &y[1]), AD_OK, "%s", ad_message(t));
+    double *h[2], *j[2], *g[2];
+    for (int k = 0; k < 2; k++) {
+        int nnz, *row, *col;
+        h[k] = copy(ad_hessian(ad_sum(ad_square(y[k])), x), 9);
+        j[k] = copy(ad_jacobian(y[k], x), 9);
+        ad_var s = ad_hessian_sparse(ad_sum(ad_square(y[k])), x, &nnz, &row, &col);
+        cr_assert_eq(nnz, 6, "%d: %d %s", k, nnz, ad_message(t));
+        g[k] = copy(s, 6);
+        free(row), free(col);
+        ad_var d = ad_grad(ad_sum(y[k]), y[k]); /* in the result itself */
+        cr_assert_eq(ad_value(d)[2], 1);
+    }
+    same("hessian", h[1], h[0], 9, 1e-14);
+    same("jacobian", j[1], j[0], 9, 1e-14);
+    same("sparse", g[1], g[0], 6, 1e-14);
+    for (int k = 0; k < 2; k++)
+        free(h[k]), free(j[k]), free(g[k]);
+    cr_assert_eq(ad_call(t, f, &p, &c), AD_OK);
+    cr_assert(ad_is_void(ad_grad_rows(ad_sum_cols(ad_mul(z, c)), p)));
+    cr_assert_eq(ad_status(t), AD_EUNSUPPORTED, "%s", ad_message(t));
+    cr_assert(strstr(ad_message(t), "ad_grad_rows: ad_") && strstr(ad_message(t), "lies between y and x"),
+              "%s", ad_message(t));
+    ad_free(t);
+    ad_free(ft);
+    ad_func_free(f);
+}
+
 Test(matrix, poisson_brackets_obey_their_identities)
 {
     for (int batch = 0; batch < 2; batch++) {
