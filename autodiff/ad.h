@@ -403,13 +403,12 @@ AD_API double ad_check(ad_var y, int nx, const ad_var x[], int order, char **tex
  * AD_EDOMAIN where ad_run would. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
  * Text to free(), or NULL with *why (may be NULL; to free()) naming what cannot be emitted. */
 AD_API char *ad_emit(const ad_program *p, const char *name, char **why);
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
-/* ad_native - the emitted program compiled with the system's C compiler, cached by content under
- * `cache` (NULL: the user's cache folder), loaded; runs through ad_run like any other. Without a compiler, or
- * where something cannot be emitted, the result replays; *how (may be NULL) says which and why. */
+/* ad_native - the emitted program compiled with the system's C compiler (CC, cc, gcc or clang), kept by content
+ * under `cache` (NULL: $XDG_CACHE_HOME/noether or ~/.cache/noether), loaded. It runs through ad_run like any other
+ * program, on one thread, with the same bits. Where there is no compiler, the cache cannot be written or something
+ * cannot be emitted, the result replays; *how (may be NULL; to free()) says which and why. p stays the caller's and
+ * may be freed before. NULL only when out of memory. For scalars and small vectors; large products are replay's. */
 AD_API ad_program *ad_native(const ad_program *p, const char *cache, char **how);
-
-#endif
 
 /* The operation table, for programs that list it (parsers, documentation, tests). */
 typedef struct ad_op_info {

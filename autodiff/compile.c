@@ -3,9 +3,20 @@
  * SPDX-License-Identifier: MIT */
 #include "program.h"
 
+#include <dlfcn.h>
+
 void ad_program_free(ad_program *p)
 {
     if (!p)
+        return;
+    if (p->base) {
+        ad_program *base = p->base;
+        if (p->library)
+            dlclose(p->library);
+        free(p);
+        p = base;
+    }
+    if (__atomic_sub_fetch(&p->users, 1, __ATOMIC_ACQ_REL) >= 0)
         return;
     free(p->in);
     free(p->out);

@@ -83,7 +83,7 @@ static bool start(ad_emitter *e, char **why)
     }
     for (int32_t i = 0; i < p->nins && !e->failed; i++) {
         const ad_ins *ins = &p->ins[i];
-        if (ins->op >= OP_COUNT_ || !p->k->run[ins->op])
+        if (ad_has_object(ins->op))
             return fail(why, "ad_emit: ad_%s cannot be emitted", ad_ops[ins->op].name);
         e->value[p->pool[ins->at]].ins = i;
     }

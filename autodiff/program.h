@@ -105,6 +105,12 @@ struct ad_program {
     int32_t nobjects;
     int64_t scratch; /* numbers that the greediest kernel needs */
     ad_report report;
+    /* native.c: a compiled copy shares all of the above with `base`, which counts such copies as its users. */
+    int users;
+    ad_program *base;
+    void *library;
+    int (*native)(int batch, const void *const in[], void *const out[], void *work); /* or NULL */
+    size_t (*native_work)(int batch);
 };
 
 static inline int ad_ins_nargs(const ad_program *p, const ad_ins *i)

@@ -42,6 +42,8 @@ struct ad_work {
     char message[240];
     char *memory; /* buffers, packed factors; for each lane block memory and scratch; aligned to 64 bytes */
     size_t memory_size;
+    void *native; /* the workspace of a compiled program */
+    size_t native_size;
     /* By place; inputs and outputs: of this run; values of a block: their distance from its start. */
     uintptr_t *addr;
     size_t *buffer; /* by buffer: where it begins in memory, or in the block */
@@ -74,6 +76,7 @@ void ad_work_free(ad_work *w)
     }
     free(w->lane);
     free(w->memory);
+    free(w->native);
     free(w->addr);
     free(w->buffer);
     free(w->packed);
@@ -548,6 +551,20 @@ static void run_rows(ad_work *w, const ad_stage *s)
     ad_pool_run(w->pool, (w->batch + p->block - 1) / p->block, run_block, &j);
 }
 
+/* A compiled program. What it fails in is run again by replay, which says what and where. */
+static int run_native(ad_work *w, int batch, const void *const in[], void *const out[])
+{
+    size_t size = rounded((w->p->native_work(batch) + 1) * w->p->k->size);
+    if (size > w->native_size) {
+        free(w->native);
+        w->native = aligned_alloc(64, size);
+        w->native_size = w->native ? size : 0;
+        if (!w->native)
+            return fail(w, AD_ENOMEM, "ad_run: out of memory for a batch of %d (%zu bytes)", batch, size);
+    }
+    return w->p->native(batch, in, out, w->native);
+}
+
 int ad_run(ad_work *w, int batch, const void *const in[], void *const out[])
 {
     if (!w)
@@ -557,14 +574,16 @@ int ad_run(ad_work *w, int batch, const void *const in[], void *const out[])
     w->message[0] = 0;
     if (batch < 1)
         return fail(w, AD_EARG, "ad_run: a batch of %d; needs at least 1", batch);
-    if (batch != w->batch && bind(w, batch))
-        return w->status;
     for (int i = 0; i < p->nin; i++)
         if (p->in[i] >= 0 && (!in || !in[i]))
             return fail(w, AD_EUNBOUND, "ad_run: input %d has no memory", i + 1);
     for (int j = 0; j < p->nout; j++)
         if (!out || !out[j])
             return fail(w, AD_EARG, "ad_run: output %d has no memory", j + 1);
+    if (p->native && (run_native(w, batch, in, out) == AD_OK || w->status))
+        return w->status;
+    if (batch != w->batch && bind(w, batch))
+        return w->status;
     for (int32_t k = 0; k < p->noutside; k++) {
         const ad_place *v = &p->place[p->outside[k]];
         const void *base = v->where == AD_AT_INPUT ? in[v->index] : out[v->index];

@@ -17,8 +17,8 @@ typedef struct ad_kcall {
     const int64_t (*shape)[2]; /* of the operands */
     int nargs, nattr;
     const int32_t *attr;
-    void *scratch;   /* as many numbers as value.c says the kernel needs */
-    int64_t bad_row; /* where a kernel failed */
+    void *scratch;      /* as many numbers as value.c says the kernel needs */
+    int64_t bad_row;    /* where a kernel failed */
     const void *object; /* of nodes with several results: ad_object */
     void *state;        /* what the workspace keeps for it */
 } ad_kcall;
