@@ -174,6 +174,9 @@ typedef struct {
     double *records;
     int64_t record_max, recorded; /* observations that fit; that were made: written by the call */
     FILE *file;
+    /* 1: steps of a recorded field (section 5) as programs: the step of an explicit or splitting row with plain sums, recorded,
+     * compiled, replayed; compiled anew by each call. A step in which a row fails is made in the ordinary way. */
+    int compiled;
 } ode_options;
 /* From the solver's time to t_end, backward when t_end < t. A fixed step that does not divide the interval ends with
  * one shorter step. opt may be read after the call for `written` and event counts. */

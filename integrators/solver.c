@@ -102,6 +102,7 @@ void ode_free(ode_solver *s)
     ode_real_free(&s->space);
     free(s->saved);
     free(s->lane);
+    ode_compiled_free(s->compiled);
     free(s);
 }
 int ode_status(const ode_solver *s) { return s->status; }
@@ -252,11 +253,16 @@ int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt)
     apply(s, o);
     o->written = o->recorded = 0;
     int64_t bad = s->space.counts.unconverged;
+    if (o->compiled && ode_compiled_begin(s))
+        return s->status;
     if (o->every > 0 && ode_observe(s, o, s->space.t, s->space.x))
         return s->status;
-    for (int64_t k = 1; k <= n; k++) {
-        if (ode_step(s, h) || unsolved(s, o, bad))
+    for (int64_t k = 0; k < n;) {
+        int64_t ahead = o->every > 0 && o->every - k % o->every < n - k ? o->every - k % o->every : n - k;
+        int64_t done = o->compiled ? ode_compiled_steps(s, ahead, h) : 0;
+        if (!done && (done = 1, ode_step(s, h) || unsolved(s, o, bad)))
             return s->status;
+        k += done;
         if (o->every > 0 && k % o->every == 0 && ode_observe(s, o, s->space.t, s->space.x))
             return s->status;
     }
@@ -296,6 +302,8 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
     if (fabs(span / h) > 9e18)
         return ode_fail(s, ODE_EINPUT, "ode_integrate: %g steps", fabs(span / h));
     int64_t whole = (int64_t)floor(span / h + 1e-9);
+    if (o->compiled && ode_compiled_begin(s))
+        return s->status;
     if (o->every > 0 && ode_observe(s, o, t0, s->space.x))
         return s->status;
     for (;;) {
@@ -317,9 +325,19 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
         if (o->max_steps && k >= o->max_steps)
             return ode_fail(s, ODE_ELIMIT, "ode_integrate: max_steps = %lld reached",
                             (long long)o->max_steps);
-        if (ode_step(s, h) || unsolved(s, o, bad))
+        int64_t ahead = whole - k;
+        if (o->every > 0 && o->every - k % o->every < ahead)
+            ahead = o->every - k % o->every;
+        if (o->max_steps && o->max_steps - k < ahead)
+            ahead = o->max_steps - k;
+        if (o->written < o->time_count) {
+            double to = floor((o->times[o->written] - (t0 + (double)k * h)) / h + 1e-9);
+            ahead = to < 1 ? 1 : to < (double)ahead ? (int64_t)to : ahead;
+        }
+        int64_t done = o->compiled ? ode_compiled_steps(s, ahead, h) : 0;
+        if (!done && (done = 1, ode_step(s, h) || unsolved(s, o, bad)))
             return s->status;
-        k++;
+        k += done;
         if (o->every > 0 && k % o->every == 0 && ode_observe(s, o, s->space.t, s->space.x))
             return s->status;
     }
@@ -372,6 +390,8 @@ int ode_integrate(ode_solver *s, double t_end, ode_options *opt)
             "ode_integrate: events need dense output; give a tolerance to dopri5, tsit5 or dop853");
     if (!adaptive && o->h == 0 && (s->method->flags & ODE_ADAPTIVE))
         return ode_fail(s, ODE_EINPUT, "ode_integrate: tolerance 0 and step 0; give rtol and atol, or h");
+    if (adaptive && o->compiled)
+        return ode_fail(s, ODE_EINPUT, "compiled steps: a fixed step h only, no tolerances");
     return adaptive ? ode_adaptive(s, t_end, o) : fixed(s, t_end, o);
 }
 int ode_only_one(ode_solver *s, const char *who)

@@ -53,7 +53,8 @@ struct ode_solver {
     /* last accepted adaptive step */
     double *last_y; /* its start */
     double *last_t, *dense_h;
-    struct ode_lane *lane; /* step control of each row */
+    struct ode_lane *lane;         /* step control of each row */
+    struct ode_compiled *compiled; /* programs of steps, when asked for */
     int dense_ready;
     int status, started;
     char message[512];

@@ -220,3 +220,96 @@ Test(ode_trace, what_cannot_be_recorded_says_why)
     ad_free(t);
     ode_recorded_free(r);
 }
+
+Test(ode_trace, compiled_steps_are_the_steps_however_they_are_cut)
+{
+    enum { ROWS = 5 };
+    double y[ROWS][SIZE], c[ROWS];
+    for (int b = 0; b < ROWS; b++) {
+        c[b] = cos(b);
+        for (int i = 0; i < SIZE; i++)
+            y[b][i] = 0.3 * sin(2 + b + 5 * i);
+    }
+    const char *name[] = {"verlet", "blanes-moan6", "rk4", "dopri5", "yoshida8"};
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        ode_recorded *r = field_of(separable, AD_BATCH);
+        ode_recorded_set(r, 0, ROWS, c);
+        double seen[8][1 + ROWS * SIZE], times[] = {0.25, 1.7}, out[2][ROWS][SIZE], ref[2][ROWS][SIZE];
+        ode_options o[] = {{.compiled = 1},
+                           {.compiled = 1, .every = 5, .records = seen[0], .record_max = 8},
+                           {.plain_sums = 1}};
+        ode_solver *s[3];
+        for (int j = 0; j < 3; j++) {
+            s[j] = ode_new_batch(ode_method_find(name[k]), ode_recorded_field(r), ROWS);
+            ode_start(s[j], 0.3, y[0]);
+            cr_expect_eq(ode_run(s[j], 35, 0.05, &o[j]), ODE_OK, "%s: %s", name[k], ode_message(s[j]));
+        }
+        cr_expect_eq(o[1].recorded, 8);
+        cr_expect_eq(ode_t(s[0]), ode_t(s[2]));
+        cr_expect_eq(ode_counters(s[0]).steps, 35 * ROWS);
+        for (int i = 0; i < ROWS * SIZE; i++) {
+            cr_expect_float_eq(ode_y(s[0])[i], ode_y(s[1])[i], 1e-14, "%s cut differently: %g", name[k],
+                               ode_y(s[0])[i] - ode_y(s[1])[i]); /* t + k h is rounded otherwise */
+            cr_expect_float_eq(ode_y(s[0])[i], ode_y(s[2])[i], 1e-13, "%s: %g", name[k],
+                               ode_y(s[0])[i] - ode_y(s[2])[i]);
+        }
+        for (int j = 0; j < 3; j += 2) {
+            ode_options p = {
+                .h = 0.05, .compiled = j == 0, .times = times, .time_count = 2, .out = (j ? ref : out)[0][0]};
+            ode_start(s[j], 0, y[0]);
+            cr_expect_eq(ode_integrate(s[j], 2, &p), ODE_OK, "%s", ode_message(s[j]));
+            cr_expect_eq(p.written, 2);
+        }
+        for (int i = 0; i < 2 * ROWS * SIZE; i++)
+            cr_expect_float_eq((&out[0][0][0])[i], (&ref[0][0][0])[i], 1e-13, "%s at times", name[k]);
+        for (int j = 0; j < 3; j++)
+            ode_free(s[j]);
+        ode_recorded_free(r);
+    }
+}
+static int still(void *u, double t, const double y[], double f[])
+{
+    (void)u, (void)t, (void)y;
+    f[0] = 0;
+    return 0;
+}
+Test(ode_trace, compiled_steps_refuse_what_they_cannot_do)
+{
+    ode_recorded *r = field_of(separable, 1);
+    ode_field hand = {.size = 1, .rhs = still};
+    double zero = 0, c = 1;
+    ode_options o = {.compiled = 1, .h = 0.1}, tolerant = {.compiled = 1, .rtol = 1e-6};
+    const char *says[] = {"parameter 0", "solves equations", "rows of a field", "recorded one", "tolerances"};
+    for (int k = 0; k < 5; k++) {
+        ode_solver *s = k == 3 ? ode_new(ode_method_find("rk4"), &hand)
+                               : ode_new_batch(ode_method_find(k == 1   ? "gauss4"
+                                                               : k == 4 ? "dopri5"
+                                                                        : "verlet"),
+                                               ode_recorded_field(r), k == 2 ? 2 : 1);
+        double two[2 * SIZE] = {0};
+        ode_start(s, 0, k == 3 ? &zero : two);
+        if (k)
+            ode_recorded_set(r, 0, 1, &c);
+        cr_expect_neq(k < 3 ? ode_run(s, 3, 0.1, &o) : ode_integrate(s, 1, k == 4 ? &tolerant : &o), ODE_OK);
+        cr_expect(strstr(ode_message(s), says[k]), "%d: %s", k, ode_message(s));
+        ode_free(s);
+    }
+    ode_recorded_free(r);
+}
+/* y' = y^2: a row that blows up is told as without a program. */
+Test(ode_trace, a_row_that_fails_in_a_compiled_step_is_told)
+{
+    ad_tape *t = ad_new();
+    ad_var y = ad_input(t, "y", AD_BATCH, 1);
+    ode_recorded *r = ode_recorded_new(&(ode_recording){.f = ad_square(y), .y = y});
+    ad_free(t);
+    double y0[] = {1, 0.125};
+    ode_solver *s = ode_new_batch(ode_method_find("rk4"), ode_recorded_field(r), 2);
+    ode_start(s, 0, y0);
+    cr_expect_eq(ode_run(s, 400, 0.01, &(ode_options){.compiled = 1}), ODE_OK, "%s", ode_message(s));
+    cr_expect_neq(ode_row_status(s, 0, NULL, NULL), ODE_OK);
+    cr_expect_eq(ode_row_status(s, 1, NULL, NULL), ODE_OK);
+    cr_expect_float_eq(ode_y(s)[1], 1 / (8 - 4.0), 1e-9);
+    ode_free(s);
+    ode_recorded_free(r);
+}
