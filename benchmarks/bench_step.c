@@ -8,11 +8,12 @@
  * SPDX-License-Identifier: MIT */
 #include "ad.h"
 #include "bench.h"
+#include "hand_step.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { WEIGHTS = 5, IN = 7, OUT = 6, HID = 200 };
+enum { WEIGHTS = 5, IN = 7, OUT = 6, HID = HAND_WIDTH };
 
 typedef struct {
     ad_program *p;
@@ -27,6 +28,40 @@ static void run(void *s)
     step *v = s;
     if (ad_run(v->w, v->batch, v->in, v->out))
         exit(1);
+}
+
+static int size_of(ad_var x, int batch) { return (ad_rows(x) < 0 ? batch : ad_rows(x)) * ad_cols(x); }
+
+/* One sample in double by hand, into outputs of its own. */
+typedef struct {
+    const step *s;
+    int d;
+    double *out[OUT];
+} by_hand;
+static void run_hand(void *arg)
+{
+    by_hand *h = arg;
+    const double *const *x = (const double *const *)h->s->in;
+    double *const *g = h->out;
+    g[0][0] = hand_step(h->d, x[0], x[1], x[2], x[3], x[4], x[5], x[6], g[1], g[2], g[3], g[4], g[5]);
+}
+/* Median of our time over the hand-written one; NaN after a message when they disagree. */
+static double hand_ratio(step *s, int d, const ad_var out[])
+{
+    by_hand h = {s, d, {0}};
+    double worst = 0, ns[2], ratio;
+    for (int i = 0; i < OUT; i++)
+        h.out[i] = aligned_alloc(64, ((size_t)size_of(out[i], 1) * 8 + 63) / 64 * 64);
+    run_hand(&h);
+    for (int i = 0; i < OUT; i++)
+        for (int k = 0; k < size_of(out[i], 1); k++)
+            worst = fmax(worst, fabs(h.out[i][k] - ((double *)s->out[i])[k]));
+    ratio = worst < 1e-11 ? bench_ratio(run, s, run_hand, &h, ns, ns + 1) : NAN;
+    if (isnan(ratio))
+        fprintf(stderr, "bench_step: by hand differs by %g\n", worst);
+    for (int i = 0; i < OUT; i++)
+        free(h.out[i]);
+    return ratio;
 }
 
 static ad_tape *record(int d, ad_var in[IN], ad_var out[OUT])
@@ -45,8 +80,6 @@ static ad_tape *record(int d, ad_var in[IN], ad_var out[OUT])
     ad_grads(out[0], WEIGHTS, in, out + 1);
     return t;
 }
-
-static int size_of(ad_var x, int batch) { return (ad_rows(x) < 0 ? batch : ad_rows(x)) * ad_cols(x); }
 
 static step make(ad_tape *t, const ad_var in[], const ad_var out[], int batch, int real, int opt,
                  ad_pool *pool)
@@ -116,9 +149,12 @@ int main(int argc, char **argv)
                    "\"ms\": %.4f, "
                    "\"gflops\": %.2f, \"peak\": %.1f, \"of_peak\": %.3f, \"two_threads\": %.2f, "
                    "\"instructions\": "
-                   "%lld}\n",
+                   "%lld",
                    b, d, real == AD_F32 ? "float" : "double", r.isa, s1 * 1e3, flops / s1 * 1e-9, peak, share,
                    up, (long long)r.instructions);
+            if (b == 1 && real == AD_F64)
+                printf(", \"hand_ratio\": %.2f", hand_ratio(&one, d, out));
+            puts("}");
             fflush(stdout);
             drop(&one);
             drop(&two);
