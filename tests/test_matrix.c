@@ -73,6 +73,35 @@ Test(matrix, jacobian_and_hessian_agree_with_one_product_for_each_direction)
     }
 }
 
+Test(matrix, hessians_agree_with_their_programs_in_long_double)
+{
+    double v[12], ignore[12];
+    point(v, ignore);
+    long double wide[12], want[144];
+    for (int i = 0; i < 12; i++)
+        wide[i] = v[i];
+    for (size_t k = 0; k < sizeof functions / sizeof functions[0]; k++) {
+        ad_tape *t = ad_new();
+        ad_var x = ad_input(t, "x", 3, 4), h = ad_hessian(functions[k].f(x), x);
+        ad_set(x, 3, v);
+        ad_program *p = ad_compile(t, 1, &x, 1, &h, &(ad_options){.real = AD_F80});
+        ad_work *w = ad_work_new(p, NULL);
+        cr_assert(w, "%s: %s", functions[k].name, ad_message(t));
+        cr_assert_eq(ad_run(w, 1, (const void *[]){wide}, (void *[]){want}), AD_OK);
+        double *got = copy(h, 144);
+        long double scale = 1;
+        for (int i = 0; i < 144; i++)
+            scale = fmaxl(scale, fabsl(want[i]));
+        for (int i = 0; i < 144; i++)
+            cr_assert(fabsl(got[i] - want[i]) <= 1e-13L * scale, "%s, entry %d: %.17g, not %.17Lg",
+                      functions[k].name, i, got[i], want[i]);
+        free(got);
+        ad_work_free(w);
+        ad_program_free(p);
+        ad_free(t);
+    }
+}
+
 Test(matrix, jacobian_of_values_that_do_not_depend_or_are_the_variable)
 {
     ad_tape *t = ad_new();
