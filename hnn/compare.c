@@ -88,6 +88,8 @@ static int train_one(const job *j, int model, int seed, hnn_compare_run *run, hn
     int code = make_model(j, model, seed, &run->model, e);
     if (code || !run->model->size)
         return code;
+    if (c->curriculum)
+        return hnn_train_windows(run->model, &c->loss, &d->train, &d->validation, &t, &run->training, e);
     code = hnn_samples_new(&c->loss, run->model, &d->train, &x, e);
     if (!code && d->validation.ntraj)
         code = hnn_samples_new(&c->loss, run->model, &d->validation, &v, e);

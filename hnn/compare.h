@@ -16,6 +16,7 @@ typedef struct hnn_compare_model {
     hnn_model_spec spec;
     hnn_loss_spec loss;
     hnn_train_options train; /* log, user, pool, seed, interrupt and checkpoint are set by hnn_compare */
+    int curriculum;          /* 1: hnn_train_windows, for the rollout loss */
     int scaled;              /* 1: mean, scale, rate_scale and energy_scale come from the training data */
 } hnn_compare_model;
 

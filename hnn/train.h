@@ -85,6 +85,12 @@ typedef struct hnn_train_result {
  * that is not finite ends the training with HNN_DIVERGED and the last finite theta; that is a result, not an error. */
 int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *train,
               const hnn_samples *validation, const hnn_train_options *o, hnn_train_result *out, hnn_error *e);
+/* hnn_train_windows - the same from trajectories, for the rollout loss in stages: windows of 1, 2, 4, ... samples up to that of
+ * the loss, which share the steps equally. Checkpoints of the stages before the last are called checkpoint.1, .2, .4, ... The
+ * result is the last stage's, but steps and seconds are those of all. Other losses have one stage. */
+int hnn_train_windows(hnn_model *m, const hnn_loss_spec *loss, const hnn_data *train,
+                      const hnn_data *validation, const hnn_train_options *o, hnn_train_result *out,
+                      hnn_error *e);
 void hnn_train_result_free(hnn_train_result *r);
 
 #endif

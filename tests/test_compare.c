@@ -83,7 +83,7 @@ Test(compare, measured_data_are_split_in_time_and_marked_estimated)
     for (int i = 0; i < 60; i++)
         d.t[i] = 0.1 * i, d.z[2 * i] = cos(0.1 * i), d.z[2 * i + 1] = -sin(0.1 * i);
     o.system = NULL, o.data = &d, o.seeds = 1;
-    for (int forward = 0; forward < 2; forward++) {
+    for (int forward = shortly(); forward < 2; forward++) {
         hnn_compare_result r;
         o.forward_differences = forward;
         cr_assert_eq(hnn_compare(&o, &r, &e), HNN_OK, "%s", e.message);
@@ -98,7 +98,7 @@ Test(compare, measured_data_are_split_in_time_and_marked_estimated)
 
 Test(compare, protocols_are_complete_and_wrong_options_are_refused)
 {
-    for (int i = 0; i < hnn_protocol_count(); i++) {
+    for (int i = 0; i < hnn_protocol_count(); i += shortly() ? 5 : 1) {
         hnn_compare_options o;
         hnn_protocol_at(i)->fill(&o);
         cr_expect((o.system || o.energy_text) && o.models >= 1 && o.seeds >= 3, "%s",

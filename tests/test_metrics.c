@@ -239,7 +239,7 @@ Test(metrics, what_cannot_be_computed_has_a_reason)
 
 Test(metrics, starts_lie_in_the_box_and_the_range_of_energies)
 {
-    for (int i = 0; i < hnn_system_count(); i++) {
+    for (int i = 0; i < hnn_system_count(); i += getenv("NOETHER_TEST_SHORT") ? 6 : 1) {
         const hnn_system *s = hnn_system_at(i);
         hnn_model *m = NULL;
         hnn_flow *f = NULL;
