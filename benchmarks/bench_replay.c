@@ -1,4 +1,4 @@
-/* bench_replay.c - replay of scalar and short-vector programs as ratios to hand-written C in the same run.
+/* bench_replay.c - scalar and short-vector programs, replayed and as emitted C, as ratios to hand-written C in the same run.
  *
  * One JSON line a case: nanoseconds of replay and of the hand-written function (for a batch: for each sample), the median
  * ratio, and what compiling and recording cost. Answers are compared first, to 1e-12 of their size.
@@ -166,6 +166,47 @@ static void henon_lanes(problem *p)
     henon_of(p, AD_BATCH);
 }
 
+/* The answers by hand are those of the program; 0 with a message when not. */
+static int right(const problem *p, const char *name)
+{
+    for (int k = 0; k < p->nout; k++)
+        for (int j = 0; j < size_of(p->out[k], p->batch); j++)
+            if (!(fabs(p->y[k][j] - p->want[k][j]) <= 1e-12 * (1 + fabs(p->want[k][j])))) {
+                fprintf(stderr, "%s: output %d[%d] is %.17g, by hand %.17g\n", name, k, j, p->y[k][j],
+                        p->want[k][j]);
+                return 0;
+            }
+    return 1;
+}
+
+/* The same program emitted as C and compiled: `ratio` to hand-written C. Nothing where there is no compiler. */
+static int emitted(problem *p, const char *name)
+{
+    char *how;
+    ad_program *q = ad_native(p->p, NULL, &how);
+    ad_work *w = p->w;
+    int ok = q != NULL;
+    if (q && how && strncmp(how, "native", 6) != 0) {
+        fprintf(stderr, "%s: %s\n", name, how);
+    } else if (q) {
+        p->w = ad_work_new(q, NULL);
+        for (int k = 0; k < p->nout; k++)
+            memset(p->y[k], 0xff, sizeof(double) * (size_t)size_of(p->out[k], p->batch));
+        replay(p);
+        ok = right(p, name);
+        double ns, ns_hand, ratio = bench_ratio(replay, p, p->hand, p, &ns, &ns_hand);
+        printf("{\"bench\": \"emitted\", \"case\": \"%s\", \"batch\": %d, \"ns\": %.1f, \"hand_ns\": %.1f, "
+               "\"ratio\": "
+               "%.2f}\n",
+               name, p->batch, ns / p->batch, ns_hand / p->batch, ratio);
+        ad_work_free(p->w);
+        p->w = w;
+    }
+    free(how);
+    ad_program_free(q);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -204,13 +245,8 @@ int main(int argc, char **argv)
         }
         replay(&p);
         p.hand(&p);
-        for (int k = 0; k < p.nout; k++)
-            for (int j = 0; j < size_of(p.out[k], p.batch); j++)
-                if (fabs(p.y[k][j] - p.want[k][j]) > 1e-12 * (1 + fabs(p.want[k][j]))) {
-                    fprintf(stderr, "%s: output %d[%d] is %.17g, by hand %.17g\n", cases[i].name, k, j,
-                            p.y[k][j], p.want[k][j]);
-                    return 1;
-                }
+        if (!right(&p, cases[i].name))
+            return 1;
         double ns_replay, ns_hand, ratio = bench_ratio(replay, &p, p.hand, &p, &ns_replay, &ns_hand);
         ad_report r;
         ad_program_report(p.p, &r);
@@ -219,6 +255,8 @@ int main(int argc, char **argv)
                "\"ratio\": %.2f, \"nodes\": %lld, \"instructions\": %lld, \"compile_ns_per_node\": %.0f}\n",
                cases[i].name, p.batch, r.isa, ns_replay / p.batch, ns_hand / p.batch, ratio,
                (long long)r.live, (long long)r.instructions, compile * 1e9 / (double)r.live);
+        if (!emitted(&p, cases[i].name))
+            return 1;
         fflush(stdout);
         for (int k = 0; k < 10; k++) {
             free(p.x[k]);
