@@ -15,6 +15,8 @@ ad_var hnn_field(hnn_recorded *H, const hnn_structure *s, ad_var z, ad_var time,
 {
     int n = ad_cols(z) / 2;
     const void *context = s ? s->context : NULL;
+    if (n < 1 || ad_cols(z) != 2 * n) /* void, or no pairs of q and p: the tape says so */
+        return ad_is_void(z) ? z : ad_cols_of(z, 0, 2 * n + 2);
     ad_var h = H(context, z, time, params), seed = ad_num(1), g;
     ad_vjp(1, &h, &seed, 1, &z, &g);
     ad_var f = hnn_canonical(g);

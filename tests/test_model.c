@@ -282,3 +282,18 @@ Test(model, rollout_follows_the_pendulum_and_a_diverging_one_ends_in_nan)
     hnn_flow_free(flow);
     hnn_model_free(m);
 }
+
+static ad_var total(const void *context, ad_var z, ad_var time, const ad_var params[])
+{
+    (void)context, (void)time, (void)params;
+    return ad_sum_cols(ad_square(z));
+}
+
+Test(model, a_field_of_an_odd_number_of_columns_is_an_error_of_the_tape)
+{
+    ad_tape *t = ad_new();
+    ad_var f = hnn_field(total, NULL, ad_input(t, "z", AD_BATCH, 3), ad_num(0), ad_num(0), NULL);
+    cr_expect(ad_is_void(f));
+    cr_expect_neq(ad_status(t), AD_OK);
+    ad_free(t);
+}
