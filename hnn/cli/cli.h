@@ -95,6 +95,6 @@ void cli_table(hnn_text *t, int columns, int rows, const char *const cells[]);
 /* One row of the list of commands each: cmd_NAME.c */
 extern const cli_command cli_cmd_list, cli_cmd_data, cli_cmd_diff, cli_cmd_simulate, cli_cmd_poincare,
     cli_cmd_lyapunov, cli_cmd_compare, cli_cmd_demo, cli_cmd_rollout, cli_cmd_verify, cli_cmd_train,
-    cli_cmd_landscape;
+    cli_cmd_landscape, cli_cmd_export;
 
 #endif
