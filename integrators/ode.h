@@ -229,6 +229,12 @@ ODE_API const char *ode_recorded_message(const ode_recorded *r); /* also why the
 ODE_API ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                                const ad_var param[], double omega);
 
+/* ode_record - `steps` such steps as one loop on the tape (ad_scan): y(t) -> y(t + steps h). Its derivatives are loops, too, with
+ * about sqrt(2 steps) states kept, or `checkpoints` of them when > 0, so a gradient through a long run needs little memory.
+ * trajectory, when not NULL: [., steps * size], the state after step k in columns k * size ... */
+ODE_API ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y, ad_var t, ad_var h,
+                          const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory);
+
 /* ---- 6. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
 ODE_API int ode_energies(ode_solver *s, double H[]); /* of each row; NaN where a row has failed */

@@ -2,6 +2,7 @@
  * Invariant: a slot is values on the tape, never overwritten, so a step is a pure function of state, time, step and parameters:
  * nothing is kept from one step to the next. */
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,4 +285,73 @@ ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
     free(d.slot), free(d.reg);
     ode_plan_free(plan);
     return out;
+}
+
+/* A value on the tape where a number was given. */
+static ad_var on(ad_tape *t, ad_var v) { return ad_is_number(v) ? ad_fill(t, 1, 1, v.value) : v; }
+static ad_var input_like(ad_tape *t, const char *name, ad_var v)
+{
+    return ad_input(t, name, ad_rows(v), ad_cols(v));
+}
+
+/* The body: (h, params; y, t) -> (y, t + h), and y once more when it is to be kept. */
+static ad_func *body(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h, const ad_var param[],
+                     double omega, int keep, ad_tape *outer)
+{
+    ad_tape *b = ad_new();
+    ad_var *in = calloc((size_t)(3 + r->params), sizeof *in), out[3];
+    ad_func *f = NULL;
+    if (b && in) {
+        int n = 0;
+        in[n++] = input_like(b, "h", h);
+        for (int i = 0; i < r->params; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "param%d", i);
+            in[n++] = input_like(b, name, on(outer, param[i]));
+        }
+        in[n++] = input_like(b, "y", y), in[n++] = input_like(b, "t", t);
+        out[0] = out[2] = ode_record_step(m, r, in[n - 2], in[n - 1], in[0], in + 1, omega);
+        out[1] = (ad_add)(in[n - 1], in[0]);
+        f = r->status ? NULL : ad_func_new(n, in, 2 + keep, out);
+    }
+    if (!f)
+        ode_recorded_fail(r, !b || !in || ad_status(b) == AD_ENOMEM ? ODE_EMEMORY : ODE_EFIELD,
+                          "ode_record: %s", b && in ? ad_message(b) : "out of memory");
+    free(in);
+    ad_free(b);
+    return f;
+}
+ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y, ad_var t, ad_var h,
+                  const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory)
+{
+    ad_var none = ad_num(0), carry[2], last[2] = {none, none};
+    if (!r || r->status || !y.tape)
+        return none;
+    if (steps < 1)
+        return ode_recorded_fail(r, ODE_EINPUT, "ode_record: %lld steps", (long long)steps), none;
+    ad_tape *tape = y.tape;
+    ad_var *shared = calloc((size_t)(1 + r->params), sizeof *shared);
+    if (!shared)
+        return ode_recorded_fail(r, ODE_EMEMORY, "ode_record: out of memory"), none;
+    shared[0] = on(tape, h);
+    for (int i = 0; i < r->params; i++)
+        shared[1 + i] = on(tape, param[i]);
+    carry[0] = y, carry[1] = ad_expand(on(tape, t), ad_rows(shared[0]), 1);
+    ad_func *f = ad_status(tape)
+                     ? NULL
+                     : body(m, r, y, carry[1], shared[0], shared + 1, omega, trajectory != NULL, tape);
+    if (f)
+        ad_scan(tape, &(ad_scan_spec){.f = f,
+                                      .count = steps,
+                                      .nshared = 1 + r->params,
+                                      .ncarry = 2,
+                                      .ncollect = trajectory != NULL,
+                                      .shared = shared,
+                                      .carry = carry,
+                                      .carry_out = last,
+                                      .collected = trajectory,
+                                      .checkpoints = checkpoints});
+    ad_func_free(f);
+    free(shared);
+    return f ? last[0] : none;
 }

@@ -313,3 +313,55 @@ Test(ode_trace, a_row_that_fails_in_a_compiled_step_is_told)
     ode_free(s);
     ode_recorded_free(r);
 }
+
+/* Gradient of |y_N|^2 by start, time, step and parameter: the loop against the same steps written out. */
+Test(ode_trace, a_loop_of_steps_has_the_gradient_of_the_steps_written_out)
+{
+    enum { N = 20 };
+    const char *name[] = {"verlet", "forest-ruth4", "rk4", "dopri5", "gauss4", "tao2", "gonzalez"};
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        const ode_method *m = ode_method_find(name[k]);
+        int steps = getenv("NOETHER_TEST_SHORT") || k > 3 ? 3 : N;
+        double got[2][6][SIZE], path[N * SIZE];
+        for (int loop = 0; loop < 2; loop++) {
+            ode_recorded *r = field_of(separable, 1);
+            ad_tape *t = ad_new();
+            ad_var in[] = {ad_input(t, "y", 1, SIZE), ad_input(t, "t", 1, 1), ad_input(t, "h", 1, 1),
+                           ad_input(t, "c", 1, 1)};
+            ad_var y = in[0], time = in[1], kept = ad_num(0), g[6];
+            if (loop)
+                y = ode_record(m, r, steps, y, time, in[2], &in[3], OMEGA, 0, &kept);
+            else
+                for (int n = 0; n < steps; n++, time = ad_add(time, in[2]))
+                    y = ode_record_step(m, r, y, time, in[2], &in[3], OMEGA);
+            cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s: %s", name[k], ode_recorded_message(r));
+            ad_grads(ad_dot(y, y), 4, in, g);
+            g[4] = y, g[5] = kept;
+            ad_program *p = ad_compile(t, 4, in, 5 + loop, g, NULL);
+            cr_assert(p, "%s: %s", name[k], ad_message(t));
+            ad_work *w = ad_work_new(p, NULL);
+            const double at = 0.4, h = 0.05, c = 0.9;
+            cr_assert_eq(ad_run(w, 1, (const void *[]){start, &at, &h, &c},
+                                (void *[]){got[loop][0], got[loop][1], got[loop][2], got[loop][3],
+                                           got[loop][4], path}),
+                         AD_OK);
+            ad_work_free(w), ad_program_free(p), ad_free(t);
+            ode_recorded_free(r);
+        }
+        for (int i = 0; i < 5; i++)
+            for (int j = 0; j < (i % 4 ? 1 : SIZE); j++)
+                cr_expect_float_eq(got[0][i][j], got[1][i][j], 1e-12 * (1 + fabs(got[0][i][j])),
+                                   "%s [%d][%d]: %g %g", name[k], i, j, got[0][i][j], got[1][i][j]);
+        for (int j = 0; j < SIZE; j++)
+            cr_expect_eq(path[(steps - 1) * SIZE + j], got[1][4][j], "%s: the trajectory ends at the end",
+                         name[k]);
+    }
+    ode_recorded *r = field_of(separable, 1);
+    ad_tape *t = ad_new();
+    ad_var y = ad_input(t, "y", 1, SIZE), c = ad_num(1);
+    cr_expect(
+        ad_is_number(ode_record(ode_method_find("rk4"), r, 0, y, ad_num(0), ad_num(0.1), &c, 0, 0, NULL)));
+    cr_expect(strstr(ode_recorded_message(r), "0 steps"), "%s", ode_recorded_message(r));
+    ad_free(t);
+    ode_recorded_free(r);
+}

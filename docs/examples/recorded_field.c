@@ -53,6 +53,9 @@ int main(void)
     ad_var y1 = ode_record_step(ode_method_find("gauss4"), r, y0, ad_num(0), ad_num(0.5), &l, 0);
     ad_set(l, 1, lengths);
     printf("dq/dl = %.6f\n", ad_scalar(ad_grad(ad_cols_of(y1, 0, 1), l)));
+    /* A thousand steps are one loop on the tape, and so is their gradient. */
+    ad_var yN = ode_record(ode_method_find("verlet"), r, 1000, y0, ad_num(0), ad_num(0.01), &l, 0, 0, NULL);
+    printf("dq(10)/dl = %.6f\n", ad_scalar(ad_grad(ad_cols_of(yN, 0, 1), l)));
     ode_recorded_free(r);
     ad_free(t);
 
