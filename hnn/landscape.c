@@ -50,7 +50,7 @@ int hnn_search_newton(hnn_search *s, double u[], int *found, hnn_error *e)
     /* 200 iterations: at a degenerate point Newton is linear, (2/3)^200 at a quartic one, while a slope vanishes
      * with it, so no direction is cut off by rank */
     hnn_lm_options o = {.iterations = 200,
-                        .gradient = 1e-15,
+                        .gradient = 1e-8,
                         .reduction = 1e-30,
                         .step = 1e-15,
                         .radius = 0.5,
@@ -372,13 +372,13 @@ int hnn_landscape_find(hnn_landscape_energy H, void *data, int dim, const double
         s.half[i] = (hi[i] - lo[i]) / 2;
         s.middle[i] = lo[i] + s.half[i];
     }
-    int code = search_all(&s, &options, e);
-    if (!code && dim > 2)
-        code = hnn_search_merges(&s, e); /* may add minima, so the order is made after it */
-    if (!code && dim == 2 && out->n) {
+    int code = search_all(&s, &options, e), shape = !options.points_only;
+    if (!code && shape && dim > 2)
+        code = hnn_search_merges(&s, e); /* may add minima, so the order is made in it */
+    else if (!code && out->n)
         qsort(out->at, (size_t)out->n, sizeof *out->at, by_energy);
+    if (!code && shape && dim == 2 && out->n)
         code = hnn_search_contours(&s, options.grid ? options.grid : 241, e);
-    }
     if (!code)
         code = separatrices(out, e);
     free(block);

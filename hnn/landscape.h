@@ -55,6 +55,7 @@ typedef struct
 typedef struct hnn_landscape_options { /* 0: the default */
     int starts;                        /* random starts of Newton's method beside a grid; 64 dim */
     int grid;                          /* points of a side for contours; 241 */
+    int points_only;                   /* 1: equilibria and separatrices, but no levels and no merges */
     const double *period;              /* [dim], > 0 for a periodic coordinate; NULL: none */
     uint64_t seed;
 } hnn_landscape_options;

@@ -214,12 +214,6 @@ static int H_error(const hnn_measuring *c, hnn_metric *out, hnn_error *e)
     return code;
 }
 
-static int no_landscape(const hnn_measuring *c, hnn_metric *out, hnn_error *e)
-{
-    (void)c, (void)e;
-    return hnn_metric_missing(out, "not computed here");
-}
-
 /* ---- The table ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -243,7 +237,7 @@ static const struct {
     [HNN_CURL_DEFECT] = {"curl_defect", "asymmetry of J^-1 df/dz: 0 for a Hamiltonian field", 0, curl_defect},
     [HNN_LONG_HORIZON] = {"long_horizon", "time until the true energy is off by a tenth of its spread", 1,
                           hnn_metric_horizon},
-    [HNN_LANDSCAPE] = {"landscape", "equilibria found and classified (F1)", 1, no_landscape},
+    [HNN_LANDSCAPE] = {"landscape", "equilibria found and classified (F1)", 1, hnn_metric_landscape},
     [HNN_H_ERROR] = {"H_error", "relative error of H over the box, up to a constant", 0, H_error},
 };
 

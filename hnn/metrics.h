@@ -28,7 +28,7 @@ typedef enum {
     HNN_SYMPLECTIC_DEFECT,
     HNN_CURL_DEFECT,
     HNN_LONG_HORIZON,
-    HNN_LANDSCAPE, /* filled by landscape.h */
+    HNN_LANDSCAPE, /* in the box below; needs an H that is all of the field, in truth and model */
     HNN_H_ERROR,   /* relative error of H */
     HNN_METRICS
 } hnn_metric_id;
@@ -47,7 +47,7 @@ typedef struct hnn_test {
     unsigned angles;       /* bit i-1: differences of q[i] are wrapped to [-pi, pi) */
     double h;              /* step; 0: the median interval of `train` */
     const double *lo,
-        *hi; /* [2 dof] box for the relative error of H; NULL: the range of the training states */
+        *hi; /* [2 dof] box for landscape and the relative error of H; NULL: the range of the training states */
     /* Budgets; 0: what METRICS says */
     long drift_steps;   /* 10^4 */
     long tangent_steps; /* 1000 */
@@ -58,7 +58,7 @@ typedef struct hnn_test {
     const char *method; /* of rollouts; NULL: "dop853" with tolerances 1e-10 */
 } hnn_test;
 
-/* hnn_measure - all metrics of m in out[HNN_METRICS], except HNN_LANDSCAPE, which gets a reason. An error of one metric
+/* hnn_measure - all metrics of m in out[HNN_METRICS]. An error of one metric
  * is its reason, not the call's failure. Errors: HNN_EARG, HNN_ESHAPE (dof), HNN_EMEM. */
 int hnn_measure(const hnn_model *m, const hnn_test *test, hnn_metric out[HNN_METRICS], hnn_error *e);
 

@@ -16,7 +16,8 @@ typedef struct hnn_measuring { /* what is computed once for a test */
 
 /* Each fills out (why is set and value NaN where it cannot be computed) and returns HNN_OK, or HNN_EMEM. */
 typedef int hnn_metric_function(const hnn_measuring *c, hnn_metric *out, hnn_error *e);
-hnn_metric_function hnn_metric_drift, hnn_metric_horizon, hnn_metric_volume, hnn_metric_symplectic;
+hnn_metric_function hnn_metric_drift, hnn_metric_horizon, hnn_metric_landscape, hnn_metric_volume,
+    hnn_metric_symplectic;
 /* Both defects from the same steps. */
 int hnn_metric_tangent(const hnn_measuring *c, hnn_metric *volume, hnn_metric *symplectic, hnn_error *e);
 

@@ -77,10 +77,40 @@ Test(metrics, of_the_true_system_are_the_floor)
     cr_expect_float_eq(m[HNN_LONG_HORIZON].value, 30, 1e-12);
     cr_expect_eq(m[HNN_LONG_HORIZON].extra, 1, "all are censored");
     cr_expect_float_eq(m[HNN_LONG_HORIZON].h, 0.1, 1e-15);
-    cr_expect_not_null(m[HNN_LANDSCAPE].why);
+    cr_expect(!m[HNN_LANDSCAPE].why && m[HNN_LANDSCAPE].value == 1 && m[HNN_LANDSCAPE].count == 1);
     for (int id = 0; id < HNN_METRICS; id++)
         cr_expect(m[id].diverged == 0 && hnn_metric_name(id) && hnn_metric_title(id));
     cr_expect_eq(m[HNN_ROLLOUT_ERROR].count, 3);
+    done(&b);
+}
+
+Test(metrics, landscape_compares_equilibria_in_the_box)
+{
+    static const struct {
+        const char *H;
+        double f1;
+    } models[] = {{"(q^2 + p^2)/2", 1},
+                  {"0.7*q^2 + p^2/2 + 3", 1},   /* another frequency, the same kind */
+                  {"(q^2 - 1)^2/4 + p^2/2", 0}, /* a saddle where the minimum is, two minima elsewhere */
+                  {"(q - 0.9)^2/2 + p^2/2", 0}, /* too far away */
+                  {"q^2*(q - 1.2)^2 + p^2/2", 2.0 * 1 / 4}}; /* one right, two too many */
+    bench b = spring();
+    const double lo[2] = {-2, -2}, hi[2] = {2, 2};
+    b.test.lo = lo;
+    b.test.hi = hi;
+    b.test.clean = b.test.train = &b.clean;
+    for (size_t k = 0; k < sizeof models / sizeof *models; k++) {
+        hnn_model *m = text(models[k].H, NULL);
+        hnn_flow *f;
+        hnn_metric out;
+        hnn_error e = {0};
+        cr_assert_eq(hnn_flow_new(m, NULL, &f, &e), HNN_OK, "%s", e.message);
+        cr_assert_eq(hnn_measure_one(f, &b.test, HNN_LANDSCAPE, &out, &e), HNN_OK, "%s", e.message);
+        cr_expect(!out.why && fabs(out.value - models[k].f1) < 1e-15 && out.count == 1, "%s: %g, %s",
+                  models[k].H, out.value, out.why ? out.why : "");
+        hnn_flow_free(f);
+        hnn_model_free(m);
+    }
     done(&b);
 }
 
