@@ -95,7 +95,7 @@ static void matrix(char *s, size_t room, ad_var x)
                               i           ? i % c ? " " : "; "
                               : r * c > 1 ? "["
                                           : "",
-                              v[i] != v[i] ? "nan" : text(fabs(v[i]) < 1e-12 ? 0 : v[i]));
+                              text(fabs(v[i]) < 1e-12 ? 0 : v[i]));
     if (r * c > 1)
         snprintf(s + n, room - n, "]");
 }
