@@ -363,20 +363,24 @@ typedef struct ad_scan_spec {
     int64_t checkpoints;
 } ad_scan_spec;
 AD_API int ad_scan(ad_tape *t, const ad_scan_spec *s);
-#ifdef AD_PLANNED /* the interface to come: declared so that it can be read, not built yet */
-/* ad_root - y with F(y, x...) = 0 for each row, by Newton from `start`, with a final polishing step;
- * differentiated by the implicit-function theorem. F takes y [.,n] and x, gives [.,n]. */
+/* ad_root - y with F(y, x...) = 0 in each row, by Newton's method from `start`, with one polishing step after the last;
+ * its derivatives, of any order, are those of the implicit-function theorem.
+ *   F(y [.,n], x...) -> [.,n], row i of it from row i of y only   start the shape of y   ->   the shape of y
+ * A row's root does not depend on the other rows. Run time: AD_EROOT with row and residual when a row does not
+ * converge or dF/dy is singular. */
 typedef struct ad_root_options {
     int max_iter;     /* 0: 50 */
-    double tolerance; /* on the last Newton step relative to 1 + |y|; 0: 1e-12 */
+    double tolerance; /* on the last Newton step relative to 1 + |y|; 0: 1e-12; at least 16 eps of the program's type */
 } ad_root_options;
 AD_API ad_var ad_root(ad_tape *t, const ad_func *F, ad_var start, int nx, const ad_var x[],
                       const ad_root_options *o);
-/* ad_custom - a C callback as a node. value(): out [rows,cols] from in (arrays in double, row-major), 0 or an
- * error code. pullback (may be NULL: then not differentiable): records the adjoints on the tape. Both may be
- * called from several threads when row_local is set, each with some of the rows. */
+/* ad_custom - a C callback as a node [rows,cols]; rows may be AD_BATCH where an operand has the batch.
+ * value(): out from in, arrays in double, row-major, also in programs of another type; 0, or a code that becomes
+ * AD_ECALL. It may be called from any thread that evaluates, so what `user` points to must allow that, and it must
+ * live as long as what was recorded. pullback(): records on the tape the adjoints din[i] (a shape that broadcasts to
+ * that of in[i]; preset to 0) of the adjoint dy of y; 0 or a code. Without it a derivative is AD_EUNSUPPORTED. */
 typedef struct ad_callback {
-    const char *name;
+    const char *name; /* for messages; copied */
     int (*value)(void *user, int nin, const double *const in[], const int in_rows[], const int in_cols[],
                  double *out, int rows, int cols);
     int (*pullback)(void *user, ad_tape *t, int nin, const ad_var in[], ad_var y, ad_var dy, ad_var din[]);
@@ -384,8 +388,6 @@ typedef struct ad_callback {
     int row_local; /* row i of the result depends on row i of its operands only */
 } ad_callback;
 AD_API ad_var ad_custom(ad_tape *t, const ad_callback *cb, int nin, const ad_var in[], int rows, int cols);
-
-#endif
 
 /* 9. To check and to emit ------------------------------------------------------------------------------ */
 
