@@ -278,7 +278,8 @@ done:
 
 ad_func *ad_func_take(ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[], ad_reason *why)
 {
-    ad_func *f = ad_func_new(nin, in, nout, out);
+    ad_func *f =
+        ad_status(t) ? NULL : ad_func_new(nin, in, nout, out); /* after an error nothing is in out[] */
     if (!f) {
         why->status = ad_status(t) ? ad_status(t) : AD_ENOMEM;
         snprintf(why->message, sizeof why->message, "%s", ad_status(t) ? ad_message(t) : "out of memory");
