@@ -369,8 +369,9 @@ AD_API int ad_scan(ad_tape *t, const ad_scan_spec *s);
  * A row's root does not depend on the other rows. Run time: AD_EROOT with row and residual when a row does not
  * converge or dF/dy is singular. */
 typedef struct ad_root_options {
-    int max_iter;     /* 0: 50 */
-    double tolerance; /* on the last Newton step relative to 1 + |y|; 0: 1e-12; at least 16 eps of the program's type */
+    int max_iter; /* 0: 50 */
+    double
+        tolerance; /* on the last Newton step relative to 1 + |y|; 0: 1e-12; at least 16 eps of the program's type */
 } ad_root_options;
 AD_API ad_var ad_root(ad_tape *t, const ad_func *F, ad_var start, int nx, const ad_var x[],
                       const ad_root_options *o);

@@ -27,6 +27,8 @@ static hnn_model_spec spec_of(const hnn_model_row *row)
                         .rate_scale = two + 4,
                         .energy_scale = 2.5,
                         .reference = two};
+    if (row->part[0].sees == HNN_SEES_PAIR) /* distances are not angles */
+        s.angles = 0, s.space = 1;
     if (row->flags & HNN_MODEL_TEXT)
         s.H = "dot(p, p)/(2*m) + k*dot(q, q)", s.dissipation = "k*dot(v, v)", s.constant = constants,
         s.constants = 2;
