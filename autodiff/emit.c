@@ -94,7 +94,7 @@ static bool start(ad_emitter *e, char **why)
 
 /* The text of one function: its groups, with the addresses that they turned out to need before them. -------- */
 
-static void addresses(ad_emitter *e, em_text *t, int bit)
+static void addresses(ad_emitter *e, ad_text *t, int bit)
 {
     const char *row = bit == 2 ? "r" : "";
     for (int32_t k = 0; k < e->touched.n; k++) {
@@ -105,38 +105,38 @@ static void addresses(ad_emitter *e, em_text *t, int bit)
         if (!(e->used[i] & bit) || at->where == AD_AT_CONST || (bit == 2 && !given && v->where != EM_ROWS))
             continue;
         if (at->where == AD_AT_INPUT)
-            ad_em_add(t, "const REAL *const restrict in%d%s = in[%d]", at->index, row, at->index);
+            ad_say(t, "const REAL *const restrict in%d%s = in[%d]", at->index, row, at->index);
         else if (at->where == AD_AT_OUTPUT)
-            ad_em_add(t, "REAL *const restrict out%d%s = out[%d]", at->index, row, at->index);
+            ad_say(t, "REAL *const restrict out%d%s = out[%d]", at->index, row, at->index);
         else if (v->where == EM_LOCAL)
-            ad_em_add(t, "REAL t%d[%d]", i, v->n);
+            ad_say(t, "REAL t%d[%d]", i, v->n);
         else if (v->where == EM_ROWS)
-            ad_em_add(t, "REAL *const restrict w%d%s = work + %lld + (size_t)batch * %lld", i, row,
-                      (long long)e->work, (long long)v->offset);
+            ad_say(t, "REAL *const restrict w%d%s = work + %lld + (size_t)batch * %lld", i, row,
+                   (long long)e->work, (long long)v->offset);
         else
-            ad_em_add(t, "REAL *const restrict w%d = work + %lld", i, (long long)v->offset);
+            ad_say(t, "REAL *const restrict w%d = work + %lld", i, (long long)v->offset);
         if (bit == 2)
-            ad_em_add(t, " + (size_t)b * %d", v->n);
-        ad_em_add(t, ";\n");
+            ad_say(t, " + (size_t)b * %d", v->n);
+        ad_say(t, ";\n");
     }
 }
 
 /* One stage of a function. Arrays and workspace that a loop over the batch uses are declared outside it. */
-static void stage_text(ad_emitter *e, em_text *t, int32_t from, int32_t to, bool loop)
+static void stage_text(ad_emitter *e, ad_text *t, int32_t from, int32_t to, bool loop)
 {
-    em_text body = {0};
+    ad_text body = {0};
     for (int32_t i = from; i < to; i++)
         ad_em_write_group(e, &body, &e->group[e->order.at[i]]);
     if (loop)
-        ad_em_add(t, "for (int b = 0; b < batch; b++) {\n");
+        ad_say(t, "for (int b = 0; b < batch; b++) {\n");
     addresses(e, t, 2);
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
         bool block = e->p->place[i].where == AD_AT_BUFFER && e->value[i].where != EM_ROWS;
         e->used[i] = 4 | (e->used[i] & 1) | ((e->used[i] & 2) && block);
     }
-    ad_em_add(t, "%s%s", body.s ? body.s : "", loop ? "}\n" : "");
-    t->bad = t->bad || body.bad;
+    ad_say(t, "%s%s", body.s ? body.s : "", loop ? "}\n" : "");
+    t->failed = t->failed || body.failed;
     free(body.s);
 }
 
@@ -154,7 +154,7 @@ static void chunk_text(ad_emitter *e, int32_t c)
 {
     int32_t from = e->chunk.at[c], to = c + 1 < e->chunk.n ? e->chunk.at[c + 1] : e->order.n;
     bool part = partial(e, c);
-    em_text t = {0};
+    ad_text t = {0};
     for (int32_t i = from, next; i < to; i = next) {
         int32_t stage = e->group[e->order.at[i]].stage;
         for (next = i; next < to && e->group[e->order.at[next]].stage == stage; next++)
@@ -162,63 +162,62 @@ static void chunk_text(ad_emitter *e, int32_t c)
         stage_text(e, &t, i, next, (stage & 1) && !part);
     }
     if (e->chunk.n == 1)
-        ad_em_add(&e->body, "int %s(int batch, %s)\n{\n", e->name, parameters);
+        ad_say(&e->body, "int %s(int batch, %s)\n{\n", e->name, parameters);
     else
-        ad_em_add(&e->body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
-                  parameters);
-    ad_em_add(&e->body, "(void)batch, (void)in, (void)out, (void)work;\n");
+        ad_say(&e->body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
+               parameters);
+    ad_say(&e->body, "(void)batch, (void)in, (void)out, (void)work;\n");
     addresses(e, &e->body, 1);
-    ad_em_add(&e->body, "%sreturn 0;\n}\n", t.s ? t.s : "");
+    ad_say(&e->body, "%sreturn 0;\n}\n", t.s ? t.s : "");
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
         e->const_used[i] = true;
         e->used[i] = 0;
     }
     e->touched.n = 0;
-    e->body.bad = e->body.bad || t.bad;
+    e->body.failed = e->body.failed || t.failed;
     free(t.s);
 }
 
 /* The calls of all functions in order. */
 static void driver(ad_emitter *e)
 {
-    ad_em_add(&e->body, "\nint %s(int batch, %s)\n{\nint status = 0;\n", e->name, parameters);
+    ad_say(&e->body, "\nint %s(int batch, %s)\n{\nint status = 0;\n", e->name, parameters);
     for (int32_t c = 0; c < e->chunk.n; c++) {
         if (!partial(e, c)) {
-            ad_em_add(&e->body, "status = status ? status : %s_%d(batch, in, out, work);\n", e->name, c + 1);
+            ad_say(&e->body, "status = status ? status : %s_%d(batch, in, out, work);\n", e->name, c + 1);
             continue;
         }
         int32_t stage = e->group[e->order.at[e->chunk.at[c]]].stage;
-        ad_em_add(&e->body, "for (int b = 0; b < batch && !status; b++) {\n");
+        ad_say(&e->body, "for (int b = 0; b < batch && !status; b++) {\n");
         for (; c < e->chunk.n && e->group[e->order.at[e->chunk.at[c]]].stage == stage; c++)
-            ad_em_add(&e->body, "status = status ? status : %s_%d(batch, b, in, out, work);\n", e->name,
-                      c + 1);
+            ad_say(&e->body, "status = status ? status : %s_%d(batch, b, in, out, work);\n", e->name, c + 1);
         c--;
-        ad_em_add(&e->body, "}\n");
+        ad_say(&e->body, "}\n");
     }
-    ad_em_add(&e->body, "return status;\n}\n");
+    ad_say(&e->body, "return status;\n}\n");
 }
 
 static void constants(ad_emitter *e)
 {
-    em_text *t = &e->out;
+    ad_text *t = &e->out;
     for (int32_t i = 0; i < e->p->nplaces; i++) {
         if (e->p->place[i].where != AD_AT_CONST || !e->const_used[i])
             continue;
-        ad_em_add(t, "static const REAL c%d[%d] = {", i, e->value[i].n);
+        ad_say(t, "static const REAL c%d[%d] = {", i, e->value[i].n);
         for (int32_t j = 0; j < e->value[i].n; j++) {
-            ad_em_add(t, j % 8 ? ", " : j ? ",\n    " : "\n    ");
+            ad_say(t, j % 8 ? ", " : j ? ",\n    " : "\n    ");
             ad_em_number(e, t, e->p->place[i].offset + j);
         }
-        ad_em_add(t, "};\n");
+        ad_say(t, "};\n");
     }
     for (int32_t s = 0; s < e->nspans; s++) {
         if (!e->span[s].used)
             continue;
-        ad_em_add(t, "static const int i%d[%d] = {", s, e->span[s].n);
+        ad_say(t, "static const int i%d[%d] = {", s, e->span[s].n);
         for (int32_t j = 0; j < e->span[s].n; j++)
-            ad_em_add(t, "%s%d", j % 24 ? ", " : j ? ",\n    " : "\n    ", e->table.at[e->span[s].at + j]);
-        ad_em_add(t, "};\n");
+            ad_say(t, "%s%d", j % 24 ? ", " : j ? ",\n    " : "\n    ", e->table.at[e->span[s].at + j]);
+        ad_say(t, "};\n");
     }
 }
 
@@ -271,18 +270,18 @@ static void file(ad_emitter *e)
         chunk_text(e, c);
     if (e->chunk.n > 1)
         driver(e);
-    ad_em_add(&e->out, intro, e->name, e->name, p->nin, p->nout, single ? "32" : "64",
-              p->k->fma ? "" : "#define HAS_FMA 0 /* as where the program was compiled */\n");
+    ad_say(&e->out, intro, e->name, e->name, p->nin, p->nout, single ? "32" : "64",
+           p->k->fma ? "" : "#define HAS_FMA 0 /* as where the program was compiled */\n");
     ad_em_kernels(e);
-    ad_em_add(&e->out, vocabulary, f, f, f, f);
+    ad_say(&e->out, vocabulary, f, f, f, f);
     constants(e);
-    ad_em_add(&e->out,
-              "size_t %s_work(int batch);\n"
-              "int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work);\n\n"
-              "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
-              e->name, e->name, e->name, (long long)e->work, (long long)e->work_rows);
+    ad_say(&e->out,
+           "size_t %s_work(int batch);\n"
+           "int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work);\n\n"
+           "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
+           e->name, e->name, e->name, (long long)e->work, (long long)e->work_rows);
     ad_em_indented(&e->out, &e->body);
-    e->out.bad = e->out.bad || e->body.bad;
+    e->out.failed = e->out.failed || e->body.failed;
 }
 
 char *ad_emit(const ad_program *p, const char *name, char **why)
@@ -303,7 +302,7 @@ char *ad_emit(const ad_program *p, const char *name, char **why)
         bool ok = ad_em_group_all(&e) && ad_em_store_all(&e);
         if (ok)
             file(&e);
-        if (ok && !e.failed && !e.out.bad) {
+        if (ok && !e.failed && !e.out.failed) {
             text = e.out.s;
             e.out.s = NULL;
         } else {

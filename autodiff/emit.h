@@ -14,6 +14,7 @@
 #define AD_EMIT_H
 
 #include "program.h"
+#include "say.h"
 
 #include <stdio.h>
 
@@ -21,12 +22,6 @@ typedef struct ad_em_part { /* kernels as text: embed.awk makes the table; a fil
     const char *file, *name, *text;
 } ad_em_part;
 extern HIDDEN const ad_em_part ad_em_parts[];
-
-typedef struct em_text {
-    char *s;
-    size_t n, cap;
-    bool bad;
-} em_text;
 
 /* One element of a view: element `at` of value `src`; 0; or 0 + the elements that sums[at ...] counts and lists. */
 typedef struct em_entry {
@@ -86,7 +81,7 @@ typedef struct em_list {
 typedef struct ad_emitter {
     const ad_program *p;
     const char *name, *real;
-    em_text out, tables, body; /* the file; its tables; the functions */
+    ad_text out, tables, body; /* the file; its tables; the functions */
     em_value *value;
     em_ref **ref; /* by instruction: its operands */
     em_ref *copy; /* by value: what a copy reads */
@@ -112,13 +107,12 @@ typedef struct ad_emitter {
 } ad_emitter;
 
 /* emit_text.c: text; memory that lives as long as the emitter; NULL and e->failed when there is none. */
-HIDDEN void ad_em_add(em_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-HIDDEN void ad_em_indented(em_text *t, const em_text *lines); /* by the braces that are open */
+HIDDEN void ad_em_indented(ad_text *t, const ad_text *lines); /* by the braces that are open */
 HIDDEN void *ad_em_room(ad_emitter *e, size_t bytes);
 HIDDEN bool ad_em_push(ad_emitter *e, em_list *l, int32_t x);
 HIDDEN void ad_em_release(ad_emitter *e);
-HIDDEN void ad_em_number(ad_emitter *e, em_text *t, int64_t at); /* a number of the program's constants */
-HIDDEN void ad_em_operation(em_text *t, int op, const char *const operand[]);
+HIDDEN void ad_em_number(ad_emitter *e, ad_text *t, int64_t at); /* a number of the program's constants */
+HIDDEN void ad_em_operation(ad_text *t, int op, const char *const operand[]);
 HIDDEN void ad_em_kernels(ad_emitter *e); /* the texts of kernels that the body calls */
 
 /* emit_view.c */
@@ -133,12 +127,12 @@ HIDDEN bool ad_em_group_all(ad_emitter *e);
 HIDDEN bool ad_em_pointwise(const ad_emitter *e, const em_ref *r, int32_t n); /* read where it is computed? */
 /* emit_store.c */
 HIDDEN bool ad_em_store_all(ad_emitter *e);
-HIDDEN bool ad_em_in_scope(const ad_emitter *e, int32_t value, const em_group *g);         /* its variable */
-HIDDEN int64_t ad_em_address(ad_emitter *e, em_text *t, int32_t value, const em_group *g); /* name; offset */
+HIDDEN bool ad_em_in_scope(const ad_emitter *e, int32_t value, const em_group *g);      /* its variable */
+HIDDEN int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_group *g); /* name; offset */
 /* emit_loop.c, emit_call.c */
-HIDDEN void ad_em_write_group(ad_emitter *e, em_text *t, const em_group *g);
-HIDDEN void ad_em_element(ad_emitter *e, em_text *t, em_entry x, const em_group *g);
-HIDDEN void ad_em_write_call(ad_emitter *e, em_text *t, const em_group *g);
+HIDDEN void ad_em_write_group(ad_emitter *e, ad_text *t, const em_group *g);
+HIDDEN void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g);
+HIDDEN void ad_em_write_call(ad_emitter *e, ad_text *t, const em_group *g);
 
 static inline const ad_ins *em_ins_of(const ad_emitter *e, int32_t value)
 {

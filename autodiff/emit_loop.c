@@ -23,49 +23,48 @@ static bool equal_numbers(const ad_emitter *e, int64_t at, int64_t step, int32_t
 }
 
 /* src[index], with the index in C. */
-static void indexed(ad_emitter *e, em_text *t, int32_t src, const em_group *g, int64_t at, const char *rest)
+static void indexed(ad_emitter *e, ad_text *t, int32_t src, const em_group *g, int64_t at, const char *rest)
 {
-    int64_t offset = ad_em_address(e, t, src, g) + at;
+    int64_t offset = ad_sayress(e, t, src, g) + at;
     if (!*rest)
-        ad_em_add(t, "[%lld]", (long long)offset);
+        ad_say(t, "[%lld]", (long long)offset);
     else if (offset)
-        ad_em_add(t, "[%s %c %lld]", rest, offset < 0 ? '-' : '+',
-                  (long long)(offset < 0 ? -offset : offset));
+        ad_say(t, "[%s %c %lld]", rest, offset < 0 ? '-' : '+', (long long)(offset < 0 ? -offset : offset));
     else
-        ad_em_add(t, "[%s]", rest);
+        ad_say(t, "[%s]", rest);
 }
 
-void ad_em_element(ad_emitter *e, em_text *t, em_entry x, const em_group *g)
+void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g)
 {
     const ad_place *at = x.src >= 0 ? &e->p->place[x.src] : NULL;
     if (x.src == EM_ZERO) {
-        ad_em_add(t, "(REAL)0");
+        ad_say(t, "(REAL)0");
     } else if (x.src == EM_SUM) {
         const int32_t *s = e->sums.at + x.at;
-        ad_em_add(t, "((REAL)0");
+        ad_say(t, "((REAL)0");
         for (int32_t i = 0; i < s[0]; i++) {
-            ad_em_add(t, " + ");
+            ad_say(t, " + ");
             ad_em_element(e, t, (em_entry){s[1 + 2 * i], s[2 + 2 * i]}, g);
         }
-        ad_em_add(t, ")");
+        ad_say(t, ")");
     } else if (at->where == AD_AT_CONST) {
         ad_em_number(e, t, at->offset + x.at);
     } else if (ad_em_in_scope(e, x.src, g)) {
-        ad_em_add(t, "v%d", x.src);
+        ad_say(t, "v%d", x.src);
     } else {
         indexed(e, t, x.src, g, x.at, "");
     }
 }
 
 /* An operand as the statement for those elements writes it. */
-static void operand(ad_emitter *e, em_text *t, const em_ref *r, const em_group *g, span s)
+static void operand(ad_emitter *e, ad_text *t, const em_ref *r, const em_group *g, span s)
 {
     const em_piece *q = r->piece;
     char index[96];
     if (s.count == 1) {
         em_entry x = ad_em_at(e, r, g, s.from);
         if (ad_em_pointwise(e, r, g->n) && ad_em_in_scope(e, x.src, g))
-            ad_em_add(t, "v%d", x.src);
+            ad_say(t, "v%d", x.src);
         else
             ad_em_element(e, t, x, g);
         return;
@@ -81,7 +80,7 @@ static void operand(ad_emitter *e, em_text *t, const em_ref *r, const em_group *
     if (q->src < 0 || (r->kind <= EM_PIECES && r->kind != EM_GRID && q->step == 0)) {
         ad_em_element(e, t, (em_entry){q->src, q->at}, g);
     } else if (ad_em_pointwise(e, r, g->n) && ad_em_in_scope(e, q->src, g)) {
-        ad_em_add(t, "v%d", q->src);
+        ad_say(t, "v%d", q->src);
     } else if (constant && r->kind != EM_GRID && r->kind != EM_TABLE &&
                equal_numbers(e, at->offset + first, q->step, s.count)) {
         ad_em_number(e, t, at->offset + first);
@@ -117,7 +116,7 @@ static int32_t source_at(const em_ref *r, int32_t j, int32_t *at)
 }
 
 /* x0 + x1 + ... in this order. + 0 changes nothing but -0, and a sum with a term that is not -0 is not -0. */
-static void sum(ad_emitter *e, em_text *t, const em_ref *r, int m, const em_group *g, span s, int32_t value)
+static void sum(ad_emitter *e, ad_text *t, const em_ref *r, int m, const em_group *g, span s, int32_t value)
 {
     bool zero = false, plus = false; /* so far: 0; not -0 */
     int terms = 0, at;
@@ -127,24 +126,24 @@ static void sum(ad_emitter *e, em_text *t, const em_ref *r, int m, const em_grou
             if (terms == 0) {
                 zero = true;
             } else if (!plus) {
-                ad_em_add(t, " + (REAL)0");
+                ad_say(t, " + (REAL)0");
                 plus = true;
             }
             continue;
         }
         if (terms && terms % LONG_SUM == 0)
-            ad_em_add(t, ";\nv%d = v%d", value, value);
-        ad_em_add(t, terms ? " + " : zero && src != EM_SUM ? "(REAL)0 + " : "");
+            ad_say(t, ";\nv%d = v%d", value, value);
+        ad_say(t, terms ? " + " : zero && src != EM_SUM ? "(REAL)0 + " : "");
         operand(e, t, &r[k], g, s);
         plus = plus || zero || src == EM_SUM;
         terms++;
     }
     if (terms == 0)
-        ad_em_add(t, "(REAL)0");
+        ad_say(t, "(REAL)0");
 }
 
 /* The statement of one instruction, and the store of its result. */
-static void statement(ad_emitter *e, em_text *t, int32_t index, const em_group *g, span s)
+static void statement(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, span s)
 {
     const ad_program *p = e->p;
     const ad_ins *ins = &p->ins[index];
@@ -152,38 +151,38 @@ static void statement(ad_emitter *e, em_text *t, int32_t index, const em_group *
     int m = ad_ins_nargs(p, ins);
     int32_t value = p->pool[ins->at];
     const em_value *v = &e->value[value];
-    ad_em_add(t, "%sREAL v%d = ", m > LONG_SUM ? "" : "const ", value);
+    ad_say(t, "%sREAL v%d = ", m > LONG_SUM ? "" : "const ", value);
     if (ins->op == OP_ADD_N || ins->op == OP_add) {
         sum(e, t, r, m, g, s, value);
     } else {
-        em_text part[3] = {{0}};
+        ad_text part[3] = {{0}};
         const char *text[3];
         for (int k = 0; k < m; k++) {
             operand(e, &part[k], &r[k], g, s);
-            t->bad = t->bad || part[k].bad;
+            t->failed = t->failed || part[k].failed;
             text[k] = part[k].s ? part[k].s : "";
         }
         ad_em_operation(t, ins->op, text);
         for (int k = 0; k < m; k++)
             free(part[k].s);
     }
-    ad_em_add(t, ";\n");
+    ad_say(t, ";\n");
     if (v->where == EM_TEMP)
         return;
     char j[16];
     snprintf(j, sizeof j, s.count == 1 ? "" : g->grid ? "%d * i + k" : "j", g->cols);
     indexed(e, t, value, g, s.count == 1 ? s.from : 0, j);
-    ad_em_add(t, " = v%d;\n", value);
+    ad_say(t, " = v%d;\n", value);
 }
 
-static void open_loop(em_text *t, const em_group *g, span s)
+static void open_loop(ad_text *t, const em_group *g, span s)
 {
     if (s.count == 1)
-        ad_em_add(t, "{\n");
+        ad_say(t, "{\n");
     else if (g->grid)
-        ad_em_add(t, "for (int i = 0; i < %d; i++)\nEACH for (int k = 0; k < %d; k++) {\n", g->rows, g->cols);
+        ad_say(t, "for (int i = 0; i < %d; i++)\nEACH for (int k = 0; k < %d; k++) {\n", g->rows, g->cols);
     else
-        ad_em_add(t, "EACH for (int j = %d; j < %d; j++) {\n", s.from, s.from + s.count);
+        ad_say(t, "EACH for (int j = %d; j < %d; j++) {\n", s.from, s.from + s.count);
 }
 
 /* Where a loop over the group's elements must be cut, so that each operand is one run in each part. */
@@ -198,7 +197,7 @@ static bool cuts(ad_emitter *e, const em_group *g, bool *cut)
     return true;
 }
 
-static void loop(ad_emitter *e, em_text *t, const em_group *g)
+static void loop(ad_emitter *e, ad_text *t, const em_group *g)
 {
     bool *cut = ad_em_room(e, (size_t)g->n + 1);
     if (!cut)
@@ -213,11 +212,11 @@ static void loop(ad_emitter *e, em_text *t, const em_group *g)
         open_loop(t, g, s);
         for (int32_t k = 0; k < g->nmembers; k++)
             statement(e, t, g->member[k], g, s);
-        ad_em_add(t, "}\n");
+        ad_say(t, "}\n");
     }
 }
 
-static void copy(ad_emitter *e, em_text *t, const em_group *g)
+static void copy(ad_emitter *e, ad_text *t, const em_group *g)
 {
     int32_t value = g->member[0];
     const em_ref *r = &e->copy[value];
@@ -229,13 +228,13 @@ static void copy(ad_emitter *e, em_text *t, const em_group *g)
         if (s.count > 1)
             open_loop(t, g, s);
         indexed(e, t, value, g, s.count > 1 ? 0 : s.from, s.count > 1 ? "j" : "");
-        ad_em_add(t, " = ");
+        ad_say(t, " = ");
         operand(e, t, r, g, s);
-        ad_em_add(t, s.count > 1 ? ";\n}\n" : ";\n");
+        ad_say(t, s.count > 1 ? ";\n}\n" : ";\n");
     }
 }
 
-void ad_em_write_group(ad_emitter *e, em_text *t, const em_group *g)
+void ad_em_write_group(ad_emitter *e, ad_text *t, const em_group *g)
 {
     if (g->kind == EM_CALLS) {
         ad_em_write_call(e, t, g);
@@ -245,10 +244,10 @@ void ad_em_write_group(ad_emitter *e, em_text *t, const em_group *g)
         loop(e, t, g);
     } else {
         for (int32_t j = 0; j < g->n; j++) {
-            ad_em_add(t, g->n > 1 ? "{\n" : "");
+            ad_say(t, g->n > 1 ? "{\n" : "");
             for (int32_t k = 0; k < g->nmembers; k++)
                 statement(e, t, g->member[k], g, (span){j, 1});
-            ad_em_add(t, g->n > 1 ? "}\n" : "");
+            ad_say(t, g->n > 1 ? "}\n" : "");
         }
     }
 }

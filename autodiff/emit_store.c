@@ -197,7 +197,7 @@ bool ad_em_in_scope(const ad_emitter *e, int32_t value, const em_group *g)
                      : v->variable && from->chunk == g->chunk && (!(v->stage & 1) || v->stage == g->stage);
 }
 
-int64_t ad_em_address(ad_emitter *e, em_text *t, int32_t value, const em_group *g)
+int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_group *g)
 {
     const em_value *v = &e->value[value];
     int32_t of = v->inside >= 0 ? v->inside : value;
@@ -207,12 +207,12 @@ int64_t ad_em_address(ad_emitter *e, em_text *t, int32_t value, const em_group *
         ad_em_push(e, &e->touched, of);
     e->used[of] |= 4 | (row ? 2 : 1);
     if (at->where == AD_AT_OUTPUT || at->where == AD_AT_INPUT)
-        ad_em_add(t, "%s%d%s", at->where == AD_AT_INPUT ? "in" : "out", at->index, row ? "r" : "");
+        ad_say(t, "%s%d%s", at->where == AD_AT_INPUT ? "in" : "out", at->index, row ? "r" : "");
     else
-        ad_em_add(t, "%c%d%s",
-                  at->where == AD_AT_CONST ? 'c'
-                  : v->where == EM_LOCAL   ? 't'
-                                           : 'w',
-                  of, row && v->where == EM_ROWS ? "r" : "");
+        ad_say(t, "%c%d%s",
+               at->where == AD_AT_CONST ? 'c'
+               : v->where == EM_LOCAL   ? 't'
+                                        : 'w',
+               of, row && v->where == EM_ROWS ? "r" : "");
     return v->inside >= 0 ? v->offset : 0;
 }

@@ -8,28 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-void ad_em_add(em_text *t, const char *format, ...)
-{
-    for (int again = 0; !t->bad && again < 2; again++) {
-        va_list ap;
-        va_start(ap, format);
-        int n = vsnprintf(t->s ? t->s + t->n : NULL, t->cap - t->n, format, ap);
-        va_end(ap);
-        if (n >= 0 && t->n + (size_t)n < t->cap) {
-            t->n += (size_t)n;
-            return;
-        }
-        size_t cap = 2 * (t->cap + (size_t)(n < 0 ? 0 : n)) + 256;
-        char *s = realloc(t->s, cap);
-        t->bad = s == NULL;
-        if (s) {
-            t->s = s;
-            t->cap = cap;
-        }
-    }
-}
-
-void ad_em_indented(em_text *t, const em_text *lines)
+void ad_em_indented(ad_text *t, const ad_text *lines)
 {
     int depth = 0;
     for (const char *s = lines->s; s && *s;) {
@@ -37,11 +16,11 @@ void ad_em_indented(em_text *t, const em_text *lines)
         for (int i = 0; i < n; i++)
             after += (s[i] == '{') - (s[i] == '}');
         int shown = *s == '}' ? after : depth;
-        ad_em_add(t, "%*s%.*s\n", n ? 4 * shown : 0, "", n, s);
+        ad_say(t, "%*s%.*s\n", n ? 4 * shown : 0, "", n, s);
         depth = after;
         s += n + (s[n] == '\n');
     }
-    t->bad = t->bad || lines->bad;
+    t->failed = t->failed || lines->failed;
 }
 
 struct em_block {
@@ -121,19 +100,19 @@ static void number_text(char out[48], double v, bool single)
     snprintf(out + n, (size_t)(48 - n), "%s%s", whole && !radix ? ".0" : "", single ? "f" : "");
 }
 
-void ad_em_number(ad_emitter *e, em_text *t, int64_t at)
+void ad_em_number(ad_emitter *e, ad_text *t, int64_t at)
 {
     bool single = e->p->k->real == AD_F32;
     double v = single ? (double)((const float *)(const void *)e->p->consts)[at]
                       : ((const double *)(const void *)e->p->consts)[at];
     char text[48];
     if (isnan(v)) {
-        ad_em_add(t, "(REAL)NAN");
+        ad_say(t, "(REAL)NAN");
     } else if (isinf(v)) {
-        ad_em_add(t, v < 0 ? "(-(REAL)INFINITY)" : "(REAL)INFINITY");
+        ad_say(t, v < 0 ? "(-(REAL)INFINITY)" : "(REAL)INFINITY");
     } else {
         number_text(text, v, single);
-        ad_em_add(t, signbit(v) ? "(%s)" : "%s", text);
+        ad_say(t, signbit(v) ? "(%s)" : "%s", text);
     }
 }
 
@@ -151,7 +130,7 @@ static const char *const op_text[OP_COUNT_] = {
 };
 
 /* The text of the row with its operands put in: x; a, b; c, a, b of where. */
-void ad_em_operation(em_text *t, int op, const char *const operand[])
+void ad_em_operation(ad_text *t, int op, const char *const operand[])
 {
     static const char *const names[] = {[1] = "x", [2] = "ab", [3] = "cab"};
     const char *name = names[ad_ops[op].arity];
@@ -161,9 +140,9 @@ void ad_em_operation(em_text *t, int op, const char *const operand[])
             n++;
         const char *which = n == 1 ? strchr(name, *s) : NULL;
         if (which)
-            ad_em_add(t, "%s", operand[which - name]);
+            ad_say(t, "%s", operand[which - name]);
         else
-            ad_em_add(t, "%.*s", n ? (int)n : 1, s);
+            ad_say(t, "%.*s", n ? (int)n : 1, s);
         s += n ? n : 1;
     }
 }
@@ -209,6 +188,6 @@ void ad_em_kernels(ad_emitter *e)
         bool head = !*part->name;
         if (want[i] || (head && (part->file[0] == 's' || (part->file[0] == 'v' && vmath) ||
                                  (part->file[0] == 'p' && (kernel || strstr(e->body.s, "k_matmul("))))))
-            ad_em_add(&e->out, "%s\n", part->text);
+            ad_say(&e->out, "%s\n", part->text);
     }
 }

@@ -2,36 +2,9 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "program.h"
+#include "say.h"
 
 #include <stdio.h>
-
-typedef struct text {
-    char *s;
-    size_t n, cap;
-    bool ok;
-} text;
-
-static void add(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(text *t, const char *format, ...)
-{
-    for (int again = 0; t->ok && again < 2; again++) {
-        va_list ap;
-        va_start(ap, format);
-        int n = vsnprintf(t->s ? t->s + t->n : NULL, t->cap - t->n, format, ap);
-        va_end(ap);
-        if (n >= 0 && t->n + (size_t)n < t->cap) {
-            t->n += (size_t)n;
-            return;
-        }
-        size_t cap = 2 * (t->cap + (size_t)(n < 0 ? 0 : n)) + 256;
-        char *s = realloc(t->s, cap);
-        t->ok = s != NULL;
-        if (s) {
-            t->s = s;
-            t->cap = cap;
-        }
-    }
-}
 
 /* "in 2 [B,4]", "buf 7 [1,1]", "const 16 [1,3]": where a value lives and its shape. */
 static void place_text(char out[64], const ad_program *p, int32_t i)
@@ -45,34 +18,30 @@ static void place_text(char out[64], const ad_program *p, int32_t i)
 
 char *ad_program_dump(const ad_program *p)
 {
-    text t = {.ok = true};
+    ad_text t = {0};
     if (!p)
         return NULL;
     const ad_report *r = &p->report;
-    add(&t, "%d inputs, %d outputs, %s, kernels %s\n", p->nin, p->nout,
-        p->k->real == AD_F32   ? "float"
-        : p->k->real == AD_F80 ? "long double"
-                               : "double",
-        p->k->isa);
-    add(&t, "%lld nodes, %lld live, %lld instructions, %d buffers, %lld constants\n", (long long)r->nodes,
-        (long long)r->live, (long long)r->instructions, p->nbuffers, (long long)p->nconsts);
+    ad_say(&t, "%d inputs, %d outputs, %s, kernels %s\n", p->nin, p->nout,
+           p->k->real == AD_F32   ? "float"
+           : p->k->real == AD_F80 ? "long double"
+                                  : "double",
+           p->k->isa);
+    ad_say(&t, "%lld nodes, %lld live, %lld instructions, %d buffers, %lld constants\n", (long long)r->nodes,
+           (long long)r->live, (long long)r->instructions, p->nbuffers, (long long)p->nconsts);
     for (int32_t i = 0; i < p->nins; i++) {
         const ad_ins *ins = &p->ins[i];
         const int32_t *a = ad_ins_args(p, ins), *attr = ad_ins_attrs(p, ins);
         char s[64];
         place_text(s, p, p->pool[ins->at]);
-        add(&t, "%5d  %-22s = %-12s", i, s, ad_ops[ins->op].name);
+        ad_say(&t, "%5d  %-22s = %-12s", i, s, ad_ops[ins->op].name);
         for (int k = 0, n = ad_ins_nargs(p, ins); k < n; k++) {
             place_text(s, p, a[k]);
-            add(&t, "%s %s", k ? "," : "", s);
+            ad_say(&t, "%s %s", k ? "," : "", s);
         }
         for (int k = 0; k < ins->nattr && k < 8; k++)
-            add(&t, "%s%d", k ? " " : "  (", attr[k]);
-        add(&t, ins->nattr > 8 ? " ...)\n" : ins->nattr ? ")\n" : "\n");
+            ad_say(&t, "%s%d", k ? " " : "  (", attr[k]);
+        ad_say(&t, ins->nattr > 8 ? " ...)\n" : ins->nattr ? ")\n" : "\n");
     }
-    if (!t.ok) {
-        free(t.s);
-        return NULL;
-    }
-    return t.s;
+    return ad_said(&t);
 }
