@@ -70,9 +70,10 @@ typedef struct ad_ins {
 
 /* A run of scalar instructions as code (kernels/k_code.h). Its numbers stand in a file: slots of the buffers of one
  * number (in even stages) or of one number a row of the block (in odd ones), then slots for what comes from elsewhere. */
-typedef struct ad_port { /* a place and its slot */
-    int32_t slot, place;
+typedef struct ad_port { /* a place (-1: zero), its first slot, and its numbers */
+    int32_t slot, place, count;
 } ad_port;
+enum { AD_SLOT_MOST = 4 }; /* numbers of a buffer that is part of the file of even stages */
 typedef struct ad_run_code {
     int32_t first, end;      /* the instructions it stands for */
     int32_t code;            /* where it begins in ad_program.code */

@@ -7,14 +7,15 @@
 
 enum { SHARE_WORTH = 1 << 19 }; /* multiply-adds of a product worth sharing between threads */
 
-static inline void copy_number(char *to, const char *from, size_t size)
-{ /* a size known to the compiler is one move */
-    if (size == 8)
+/* A few numbers; sizes known to the compiler are single moves. */
+static inline void copy_numbers(char *to, const char *from, int32_t count, size_t size)
+{
+    if (count == 1 && size == 8)
         memcpy(to, from, 8);
-    else if (size == 4)
-        memcpy(to, from, 4);
+    else if (count == 2 && size == 8)
+        memcpy(to, from, 16);
     else
-        memcpy(to, from, size);
+        memcpy(to, from, (size_t)count * size);
 }
 
 /* A run of scalar code in an even stage. */
@@ -24,11 +25,13 @@ static void run_code(const ad_work *w, const ad_run_code *r)
     size_t size = p->k->size;
     const ad_port *port = p->port + r->import;
     for (int32_t i = 0; i < r->nimport; i++)
-        copy_number(w->memory + (size_t)port[i].slot * size, (const char *)w->addr[port[i].place], size);
+        copy_numbers(w->memory + (size_t)port[i].slot * size, (const char *)w->addr[port[i].place],
+                     port[i].count, size);
     p->k->code_one(w->memory, p->code + r->code, 1);
     port = p->port + r->export;
     for (int32_t i = 0; i < r->nexport; i++)
-        copy_number((char *)w->addr[port[i].place], w->memory + (size_t)port[i].slot * size, size);
+        copy_numbers((char *)w->addr[port[i].place], w->memory + (size_t)port[i].slot * size, port[i].count,
+                     size);
 }
 
 /* Keeps the failure that a run in order would meet first. */

@@ -195,13 +195,19 @@ static void find_patches(ad_work *w)
         }
 }
 
-/* The constants of a file. */
+/* The constants of a file: several numbers in one lane, or one number in every lane. */
 static void fill(char *file, const ad_port *port, int32_t n, const ad_work *w, int lanes)
 {
     size_t size = w->p->k->size;
-    for (int32_t i = 0; i < n; i++)
-        ad_splat(file + (size_t)port[i].slot * (size_t)lanes * size, (const char *)w->addr[port[i].place],
-                 lanes, size);
+    for (int32_t i = 0; i < n; i++) {
+        char *to = file + (size_t)port[i].slot * (size_t)lanes * size;
+        if (port[i].place < 0)
+            memset(to, 0, (size_t)lanes * size);
+        else if (port[i].count > 1)
+            memcpy(to, (const char *)w->addr[port[i].place], (size_t)port[i].count * size);
+        else
+            ad_splat(to, (const char *)w->addr[port[i].place], lanes, size);
+    }
 }
 
 int ad_work_bind(ad_work *w, int batch)

@@ -36,6 +36,7 @@ static void K(code)(void *numbers, const int32_t *code, int64_t lanes)
 #undef UNARY
 #undef BINARY
         [OP_where] = &&do_where,
+        [OP_STOP] = &&do_copy,
     };
     goto *to[code[0]];
 #define UNARY(name, cost, value, rule, lo, hi) do_##name : EACH(2, K(f_##name)(V_LOAD(AT(1) + l)))
@@ -46,6 +47,8 @@ static void K(code)(void *numbers, const int32_t *code, int64_t lanes)
 #undef BINARY
 do_where:
     EACH(4, K(f_where)(V_LOAD(AT(1) + l), V_LOAD(AT(2) + l), V_LOAD(AT(3) + l)))
+do_copy:
+    EACH(2, V_LOAD(AT(1) + l))
 done:
     return;
 }
