@@ -170,7 +170,12 @@ static void statement(ad_emitter *e, ad_text *t, int32_t index, const em_group *
     if (v->where == EM_TEMP)
         return;
     char j[16];
-    snprintf(j, sizeof j, s.count == 1 ? "" : g->grid ? "%d * i + k" : "j", g->cols);
+    if (s.count == 1)
+        j[0] = 0;
+    else if (g->grid)
+        snprintf(j, sizeof j, "%d * i + k", g->cols);
+    else
+        snprintf(j, sizeof j, "j");
     indexed(e, t, value, g, s.count == 1 ? s.from : 0, j);
     ad_say(t, " = v%d;\n", value);
 }

@@ -112,7 +112,7 @@ static ad_func *record_back(const ad_func *f, const uint8_t k[], ad_reason *why)
     if (!sheet_open(&s, f, k))
         return NULL;
     const uint8_t *shared = s.mask, *step = shared + s.nshared, *seeded = step + s.nstep;
-    int ny = 0, nx = 0, nsums = 0;
+    int ny = 0, nx = 0;
     for (int i = 0; i < f->o.nin; i++)
         s.x[i] = input(&s, "x", i, f->o.in[i], ad_func_masked(f, i));
     ad_var *y = s.u, *seed = s.v, *x = s.w;
@@ -126,7 +126,6 @@ static ad_func *record_back(const ad_func *f, const uint8_t k[], ad_reason *why)
         int at = i - s.nshared - s.ncarry;
         if (i < s.nshared ? shared[i] : at < 0 || step[at])
             x[nx++] = s.x[i];
-        nsums += i < s.nshared && shared[i];
     }
     if (ok && nx && ny) {
         ad_vjp(ny, y, seed, nx, x, s.out);
