@@ -71,6 +71,8 @@ static const row rows[] = {
     {"recorded, callback by replay", "verlet", 1, 0, 1, 5000, 0},
     {"recorded, steps by replay", "verlet", 1, 1, 1, 50000, 12},
     {"recorded, steps by replay, each of 32 states", "verlet", 1, 1, LANES, 10000, 2},
+    {"recorded, steps as emitted C", "verlet", 1, 2, 1, 1000000, 1.3},
+    {"recorded, steps as emitted C, each of 32 states", "verlet", 1, 2, LANES, 100000, 0},
     {"callback", "rk4", 0, 0, 1, 50000, 0},
     {"callback", "gauss4", 0, 0, 1, 5000, 0},
     {"callback", "gauss8", 0, 0, 1, 2000, 0},

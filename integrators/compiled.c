@@ -32,7 +32,7 @@ static int is_explicit(const ode_method *m)
            (m->driver == &ode_compose_driver && m->base && is_explicit(m->base));
 }
 
-static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
+static ad_program *record(ode_solver *s, ode_recorded *r, int steps, int native)
 {
     ad_tape *t = ad_new();
     int rows = r->batch ? AD_BATCH : 1;
@@ -52,6 +52,11 @@ static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
             y = ode_record_step(s->method, r, y, k ? ad_add(in[1], ad_mul(k, in[2])) : in[1], in[2], in + 3,
                                 0);
         p = ad_is_number(y) ? NULL : ad_compile(t, 3 + r->params, in, 1, &y, NULL);
+        ad_program *replay = native ? p : NULL;
+        if (replay) { /* where there is no compiler it replays all the same */
+            p = ad_native(replay, NULL, NULL);
+            ad_program_free(replay);
+        }
     }
     if (!p)
         ode_fail(s, t && in && ad_status(t) != AD_ENOMEM ? ODE_EFIELD : ODE_EMEMORY, "compiled steps: %s",
@@ -63,7 +68,7 @@ static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
     return p;
 }
 
-int ode_compiled_begin(ode_solver *s)
+int ode_compiled_begin(ode_solver *s, int native)
 {
     ode_compiled_free(s->compiled);
     s->compiled = NULL;
@@ -91,7 +96,7 @@ int ode_compiled_begin(ode_solver *s)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
     c->in[0] = s->space.x, c->in[1] = &c->t, c->in[2] = &c->h;
     for (int k = 0; k < 2; k++) {
-        if (!(c->program[k] = record(s, r, k ? MANY : 1)))
+        if (!(c->program[k] = record(s, r, k ? MANY : 1, native)))
             return s->status;
         if (!(c->work[k] = ad_work_new(c->program[k], r->pool)))
             return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");

@@ -175,7 +175,8 @@ typedef struct {
     int64_t record_max, recorded; /* observations that fit; that were made: written by the call */
     FILE *file;
     /* 1: steps of a recorded field (section 5) as programs: the step of an explicit or splitting row with plain sums, recorded,
-     * compiled, replayed; compiled anew by each call. A step in which a row fails is made in the ordinary way. */
+     * compiled, replayed; compiled anew by each call. 2: the same as emitted C where there is a compiler (ad_native; kept by content, so
+     * a program is compiled once). A step in which a row fails is made in the ordinary way. */
     int compiled;
 } ode_options;
 /* From the solver's time to t_end, backward when t_end < t. A fixed step that does not divide the interval ends with

@@ -253,7 +253,7 @@ int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt)
     apply(s, o);
     o->written = o->recorded = 0;
     int64_t bad = s->space.counts.unconverged;
-    if (o->compiled && ode_compiled_begin(s))
+    if (o->compiled && ode_compiled_begin(s, o->compiled > 1))
         return s->status;
     if (o->every > 0 && ode_observe(s, o, s->space.t, s->space.x))
         return s->status;
@@ -302,7 +302,7 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
     if (fabs(span / h) > 9e18)
         return ode_fail(s, ODE_EINPUT, "ode_integrate: %g steps", fabs(span / h));
     int64_t whole = (int64_t)floor(span / h + 1e-9);
-    if (o->compiled && ode_compiled_begin(s))
+    if (o->compiled && ode_compiled_begin(s, o->compiled > 1))
         return s->status;
     if (o->every > 0 && ode_observe(s, o, t0, s->space.x))
         return s->status;

@@ -254,13 +254,13 @@ ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
     if (!r || r->status || !y.tape)
         return none;
     const char *why = m ? ode_method_refuses(m, &r->field) : "method is NULL";
-    ode_plan *plan = why ? NULL : ode_plan_new(m, &why);
-    if (!plan)
-        return ode_recorded_fail(r, ODE_EMETHOD, "ode_record_step: %s", why), none;
-    if ((m->needs & ODE_OMEGA) && !(omega > 0))
+    if (!why && (m->needs & ODE_OMEGA) && !(omega > 0))
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record_step: %s needs omega > 0, given %g", m->name,
                                  omega),
                none;
+    ode_plan *plan = why ? NULL : ode_plan_new(m, &why);
+    if (!plan)
+        return ode_recorded_fail(r, ODE_EMETHOD, "ode_record_step: %s", why), none;
     const ode_driver *driver = m->driver;
     int slots = driver->slots(plan) + 2, registers = driver->registers ? driver->registers(plan) : 0;
     trace d = {

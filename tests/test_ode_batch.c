@@ -286,7 +286,9 @@ Test(ode_batch, what_is_for_one_row_is_refused_for_many)
     f.user = (void *)(uintptr_t)strength;
     double M[16], turns, y[SIZE];
     int count;
-    cr_expect_eq(ode_status(ode_new_batch(NULL, &f, 2)), ODE_EINPUT);
+    ode_solver *none = ode_new_batch(NULL, &f, 2);
+    cr_expect_eq(ode_status(none), ODE_EINPUT);
+    ode_free(none);
     const int bad[] = {0, -3};
     for (int k = 0; k < 2; k++) {
         ode_solver *s = ode_new_batch(ode_method_find("verlet"), &f, bad[k]);
