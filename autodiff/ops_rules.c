@@ -99,9 +99,6 @@ void ad_shape_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], 
     case OP_EXPAND:
         da[0] = ad_sum_to(g, r, c);
         break;
-    case OP_SLICE:
-        da[0] = ad_pad(g, at[0], r - n.rows - at[0], at[1], c - n.cols - at[1]);
-        break;
     case OP_PAD:
         da[0] = ad_slice(g, at[0], r, at[1], c);
         break;
