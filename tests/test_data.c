@@ -111,6 +111,7 @@ Test(data, malformed_files_are_refused_and_the_message_names_the_place)
         {"two_dof.csv", "t=1,q=2,p=3,dq=4", "1 columns of dq and 0 of dp"},
         {"absent.csv", NULL, "absent.csv: cannot open"},
         {"bad_short.npy", NULL, "bad_short.npy"},
+        {"u1.npy", NULL, "1 columns cannot be positions and momenta"},
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         hnn_data d;

@@ -46,7 +46,7 @@ static int assemble(const char *path, int parts, const struct part p[], long row
     t->name = calloc((size_t)cols, sizeof *t->name);
     int good = t->v && t->block && t->name;
     for (int k = 0; good && k < parts; k++) {
-        int half = (int)(p[k].second ? p[k].cols / 2 : p[k].cols);
+        int half = (int)(p[k].second && p[k].cols > 1 ? p[k].cols / 2 : p[k].cols);
         for (int j = 0; good && j < p[k].cols; j++) {
             hnn_text name = {0};
             hnn_text_printf(&name, "%s%d", j < half ? p[k].first : p[k].second, j % half + 1);

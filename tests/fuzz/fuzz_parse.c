@@ -29,10 +29,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *printed = ad_print(y);
         if (printed) {
             ad_var again = ad_parse(t, printed, 4, names, v);
-            char *twice = ad_status(t) ? NULL : ad_print(again);
-            if (twice && strcmp(twice, printed))
-                abort();
-            free(twice);
+            const double *one = ad_status(t) ? NULL : ad_value(y), *two = one ? ad_value(again) : NULL;
+            for (int i = 0; two && i < ad_rows(y) * ad_cols(y); i++)
+                if (one[i] != two[i] && (one[i] == one[i] || two[i] == two[i]))
+                    abort();
         }
         free(printed);
         ad_clear(t);
