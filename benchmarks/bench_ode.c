@@ -10,10 +10,10 @@
 #include "ode.h"
 
 enum { TURNS = 21, LANES = 32 };
-static double now(void)
+static double now(void) /* processor time: what others take on a shared machine does not count */
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 static int ascending(const void *a, const void *b)
@@ -69,9 +69,9 @@ typedef struct {
 static const row rows[] = {
     {"callback", "verlet", 0, 0, 1, 100000, 0},
     {"recorded, callback by replay", "verlet", 1, 0, 1, 5000, 0},
-    {"recorded, steps by replay", "verlet", 1, 1, 1, 50000, 12},
-    {"recorded, steps by replay, each of 32 states", "verlet", 1, 1, LANES, 10000, 2},
-    {"recorded, steps as emitted C", "verlet", 1, 2, 1, 1000000, 1.3},
+    {"recorded, steps by replay", "verlet", 1, 1, 1, 500000, 12},
+    {"recorded, steps by replay, each of 32 states", "verlet", 1, 1, LANES, 50000, 2},
+    {"recorded, steps as emitted C", "verlet", 1, 2, 1, 5000000, 1.3},
     {"recorded, steps as emitted C, each of 32 states", "verlet", 1, 2, LANES, 100000, 0},
     {"callback", "rk4", 0, 0, 1, 50000, 0},
     {"callback", "gauss4", 0, 0, 1, 5000, 0},
