@@ -5,22 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "ode.h"
 
 enum { TURNS = 21, LANES = 32 };
-static double now(void) /* processor time: what others take on a shared machine does not count */
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Verlet on Henon-Heiles written out, as one would by hand; one force a step. */
 static void by_hand(double y[4], long steps, double h)
@@ -95,13 +84,13 @@ int main(void)
         for (int turn = 0; turn < TURNS; turn++) {
             ode_options o = {.compiled = w->compiled};
             ode_start(s, 0, ys);
-            double a = now(); /* recording and compiling included, once in so many steps */
+            double a = bench_now(); /* recording and compiling included, once in so many steps */
             ode_run(s, w->steps, 0.01, &o);
-            mine[turn] = (now() - a) / (double)w->steps / w->rows;
+            mine[turn] = (bench_now() - a) / (double)w->steps / w->rows;
             memcpy(y, start, sizeof y);
-            a = now();
+            a = bench_now();
             by_hand(y, 200000, 0.01);
-            theirs[turn] = (now() - a) / 200000;
+            theirs[turn] = (bench_now() - a) / 200000;
             sink = y[0];
             memcpy(y, start, sizeof y);
             by_hand(y, w->steps, 0.01);
@@ -113,7 +102,8 @@ int main(void)
             fprintf(stderr, "%s, %s: %s, off by %g\n", w->method, w->work, ode_message(s), worst);
             status = 1;
         }
-        qsort(mine, TURNS, sizeof *mine, ascending), qsort(theirs, TURNS, sizeof *theirs, ascending);
+        qsort(mine, TURNS, sizeof *mine, bench_by_value),
+            qsort(theirs, TURNS, sizeof *theirs, bench_by_value);
         printf(
             "{\"bench\":\"ode\",\"problem\":\"henon-heiles\",\"method\":\"%s\",\"work\":\"%s\",\"states\":%d,"
             "\"ns_per_step\":%.2f,\"verlet_in_c_ns\":%.2f,\"ratio\":%.2f",
