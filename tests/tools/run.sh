@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh BUILD [--one] [PATTERN] - runs the tests that BUILD/tests/list names and adds their results up.
+# run.sh BUILD [--one] [PATTERN] - runs the tests that BUILD/tests/list names, as many at a time as there are
+# processors ($NOETHER_JOBS), and adds their results up in the order of the list.
 #
 # Invariant: the last line is `N passed, N failed, N skipped`, counted from Criterion's own report (an executable
 # that leaves no report counts as one failure), and the exit status is 0 only if nothing failed, at least one test
@@ -22,62 +23,98 @@ done
 export NOETHER_TEST_DATA="$here/data" NOETHER_ROOT="$root"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-: >"$work/results"
+workers=
+trap 'kill $workers 2>/dev/null; exit 130' INT TERM
 
-while IFS='|' read -r kind name exe extra; do
-    [ -n "$name" ] || continue
-    # shellcheck disable=SC2254
-    case $name in $pattern) ;; *) continue ;; esac
-    case $one:$kind in no:one | yes:criterion | yes:example | yes:script) continue ;; esac
-    out=$work/out; rm -f "$work/xml"
+# Runs one entry; what it printed is left in AT.out, a line for each of its tests in AT.cases.
+entry() { # AT KIND NAME PROGRAM EXTRA
+    out=$1.out cases=$1.cases xml=$1.xml kind=$2 name=$3 exe=$4 extra=$5
     case $kind in
     criterion)
-        "$exe" --xml="$work/xml" --color=never ${TIMEOUT:+--timeout "$TIMEOUT"} >"$out" 2>&1 </dev/null
+        "$exe" --xml="$xml" --color=never ${TIMEOUT:+--timeout "$TIMEOUT"} >"$out" 2>&1 </dev/null
         status=$?
-        if [ -s "$work/xml" ]; then
+        if [ -s "$xml" ]; then
             # One testcase a line; anything but PASSED and SKIPPED is a failure (FAILED, ERRORED, TIMEOUT).
             awk '/<testsuite name="/ { match($0, /name="[^"]*"/); suite = substr($0, RSTART + 6, RLENGTH - 7) }
                  /<testcase / { match($0, /name="[^"]*"/); name = substr($0, RSTART + 6, RLENGTH - 7)
                      match($0, /status="[^"]*"/); s = substr($0, RSTART + 8, RLENGTH - 9)
                      n++; if (s != "PASSED" && s != "SKIPPED") s = "FAILED"
                      print s " " suite "/" name }
-                 END { exit n == 0 }' "$work/xml" >"$work/cases" || echo "FAILED $name/no_test_ran" >"$work/cases"
-            if [ $status -ne 0 ] && ! grep -q '^FAILED' "$work/cases"; then
-                echo "FAILED $name/exit_status_$status" >>"$work/cases"
+                 END { exit n == 0 }' "$xml" >"$cases" || echo "FAILED $name/no_test_ran" >"$cases"
+            if [ $status -ne 0 ] && ! grep -q '^FAILED' "$cases"; then
+                echo "FAILED $name/exit_status_$status" >>"$cases"
             fi
         else
-            echo "FAILED $name/no_report_exit_status_$status" >"$work/cases"
+            echo "FAILED $name/no_report_exit_status_$status" >"$cases"
         fi
         ;;
     one)
         ${WRAP:-} "$exe" >"$out" 2>&1 </dev/null
         status=$?
-        sed -n 's/^\(PASSED\|FAILED\|SKIPPED\) /\1 /p' "$out" | grep -E '^(PASSED|FAILED|SKIPPED) [^ ]+$' >"$work/cases"
-        grep -q '^END$' "$out" || echo "FAILED $name/died_with_exit_status_$status" >>"$work/cases"
-        if [ $status -ne 0 ] && ! grep -q '^FAILED' "$work/cases"; then
-            echo "FAILED $name/exit_status_$status" >>"$work/cases"
+        sed -n 's/^\(PASSED\|FAILED\|SKIPPED\) /\1 /p' "$out" | grep -E '^(PASSED|FAILED|SKIPPED) [^ ]+$' >"$cases"
+        grep -q '^END$' "$out" || echo "FAILED $name/died_with_exit_status_$status" >>"$cases"
+        if [ $status -ne 0 ] && ! grep -q '^FAILED' "$cases"; then
+            echo "FAILED $name/exit_status_$status" >>"$cases"
         fi
         ;;
     example)
         if sh "$here/tools/example.sh" "$exe" "$extra" >"$out" 2>&1; then s=PASSED; else s=FAILED; fi
-        echo "$s $name" >"$work/cases"
+        echo "$s $name" >"$cases"
         ;;
     script)
         # A script may report several results in the form of lines `PASSED name`; its status counts otherwise.
         sh "$exe" "$root" "$build" >"$out" 2>&1 </dev/null
         status=$?
-        grep -E '^(PASSED|FAILED|SKIPPED) [^ ]+$' "$out" >"$work/cases" ||
-            { if [ $status -eq 0 ]; then s=PASSED; else s=FAILED; fi; echo "$s $name" >"$work/cases"; }
-        if [ $status -ne 0 ] && ! grep -q '^FAILED' "$work/cases"; then echo "FAILED $name" >>"$work/cases"; fi
+        grep -E '^(PASSED|FAILED|SKIPPED) [^ ]+$' "$out" >"$cases" ||
+            { if [ $status -eq 0 ]; then s=PASSED; else s=FAILED; fi; echo "$s $name" >"$cases"; }
+        if [ $status -ne 0 ] && ! grep -q '^FAILED' "$cases"; then echo "FAILED $name" >>"$cases"; fi
         ;;
     esac
-    if grep -q '^FAILED' "$work/cases"; then
-        echo "---- $name"
-        grep -vE '^(PASSED [^ ]+|END)$' "$out" | head -n "${LINES_SHOWN:-80}"
-    fi
-    cat "$work/cases" >>"$work/results"
+}
+
+# The entries that are asked for, numbered.
+n=0
+while IFS='|' read -r kind name exe extra; do
+    [ -n "$name" ] || continue
+    # shellcheck disable=SC2254
+    case $name in $pattern) ;; *) continue ;; esac
+    case $one:$kind in no:one | yes:criterion | yes:example | yes:script) continue ;; esac
+    n=$((n + 1))
+    echo "$kind|$name|$exe|$extra" >"$work/$n.entry"
 done <"$build/tests/list"
+
+# Each worker takes what no other has taken: making a directory succeeds once. Scripts, the longest entries, come last
+# in the list and are taken first.
+worker() {
+    i=$n
+    while [ $i -gt 0 ]; do
+        if mkdir "$work/$i.taken" 2>/dev/null; then
+            IFS='|' read -r kind name exe extra <"$work/$i.entry"
+            entry "$work/$i" "$kind" "$name" "$exe" "$extra"
+        fi
+        i=$((i - 1))
+    done
+}
+jobs=${NOETHER_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)}
+while [ "$jobs" -gt 0 ]; do
+    worker &
+    workers="$workers $!"
+    jobs=$((jobs - 1))
+done
+wait
+
+: >"$work/results"
+i=0
+while [ $i -lt $n ]; do
+    i=$((i + 1))
+    IFS='|' read -r kind name exe extra <"$work/$i.entry"
+    [ -s "$work/$i.cases" ] || echo "FAILED $name/nothing_reported" >"$work/$i.cases"
+    if grep -q '^FAILED' "$work/$i.cases"; then
+        echo "---- $name"
+        grep -vE '^(PASSED [^ ]+|END)$' "$work/$i.out" | head -n "${LINES_SHOWN:-80}"
+    fi
+    cat "$work/$i.cases" >>"$work/results"
+done
 
 passed=$(grep -c '^PASSED' "$work/results"); failed=$(grep -c '^FAILED' "$work/results")
 skipped=$(grep -c '^SKIPPED' "$work/results")
