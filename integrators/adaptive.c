@@ -404,10 +404,13 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
             if (!l->active)
                 continue;
             double err = r->fault[b].status ? INFINITY : error_of(s, o, b, l->take);
-            if (err <= 1)
-                approve(s, b, err, power, beta, t_end), s->dense_ready = 1;
-            else
+            if (!(err <= 1)) {
                 reject(s, b, err, power);
+                continue;
+            }
+            approve(s, b, err, power, beta, t_end), s->dense_ready = 1;
+            if (o->accepted && ode_steps_put(&o->accepted[b], s->last_t[b], r->row_h[b]))
+                return ode_fail(s, ODE_EMEMORY, "ode_integrate: no memory for the accepted steps");
         }
         if (ode_check(s))
             break;
@@ -421,6 +424,8 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
             ode_dense(s, end, y);
             memcpy(r->x, y, all * sizeof *y);
             memset(r->carry, 0, all * sizeof *y);
+            if (o->accepted)
+                o->accepted->h[o->accepted->count - 1] = until - s->last_t[0];
             r->t = r->row_t[0] = until;
             r->t_carry = 0;
             r->base.fresh = 1;

@@ -150,6 +150,13 @@ typedef struct {
     int max, count;         /* count is written */
 } ode_event;
 
+/* The steps an adaptive run accepted, for ode_record_steps: {0} before the first run; free(h) in the end. A run that a terminal
+ * event stops ends with a step as long as to the event. */
+typedef struct {
+    double t, *h;        /* where the first step begins; lengths, negative backward */
+    int64_t count, room; /* steps in h; what h has room for */
+} ode_steps;
+
 typedef struct {
     double h;                    /* the step; for adaptive methods the first step, 0 = choose */
     double rtol, atol;           /* adaptive: both zero means a fixed step h, as for any other row */
@@ -169,6 +176,7 @@ typedef struct {
     int schedule;         /* implicit: exactly this many sweeps, no test; 0 = until round-off */
     double solve_tol;     /* implicit: relative; 0 = until the change stops shrinking */
     int stop_unconverged; /* 1: an unconverged solve is an error, not only counted */
+    ode_steps *accepted;  /* adaptive: [rows], the accepted steps of each row are put at its end; or NULL */
     /* Each observation (of `every` or `times`) as 1 + rows * size doubles, t then the states: into an array, and as they are
      * in memory to a binary file. Nothing else grows with the length of a run. */
     double *records;
@@ -224,9 +232,10 @@ ODE_API const char *ode_recorded_message(const ode_recorded *r); /* also why the
 /* ode_record_step - one step as mathematics on y's tape: y(t) -> y(t + h), a pure function of all it is given, so it can be
  * differentiated to any order, looped by ad_scan and compiled; the row's own arithmetic, with plain sums.
  *   y [., size]   t, h [1,1], [B,1] or numbers   param: as recorded   ->   [., size]
- * omega: of tao2 and tao4, else 0. Implicit rows solve by sweeps that are not differentiated and three Newton steps that are:
- * derivatives to order 3 are those of the implicit function. Errors: a number instead of a value, with the reason in r (a method
- * that refuses the field) or on the tape (shapes). */
+ * omega: of tao2 and tao4, else 0. An implicit row solves by ad_root, Newton's method from the row's own guess: its derivatives are
+ * those of the implicit function, and a step that does not converge is AD_EROOT when it runs, with the row (and the step of
+ * a loop) in the workspace's message. Errors: a number instead of a value, with the reason in r (a method that refuses
+ * the field) or on the tape (shapes). */
 ODE_API ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                                const ad_var param[], double omega);
 
@@ -235,6 +244,12 @@ ODE_API ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, a
  * trajectory, when not NULL: [., steps * size], the state after step k in columns k * size ... */
 ODE_API ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y, ad_var t, ad_var h,
                           const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory);
+
+/* ode_record_steps - the same with a length for each step: h [1, steps], or [B, steps] where each row has its own (a step 0 stands
+ * still: fewer steps end with zeros). With the accepted steps of an adaptive run (ode_options.accepted) it is that run with its
+ * steps frozen: what a derivative of it means, first or second. By the end time: the derivative by the last length. */
+ODE_API ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                                const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory);
 
 /* ---- 6. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */

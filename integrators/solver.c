@@ -390,6 +390,10 @@ int ode_integrate(ode_solver *s, double t_end, ode_options *opt)
             "ode_integrate: events need dense output; give a tolerance to dopri5, tsit5 or dop853");
     if (!adaptive && o->h == 0 && (s->method->flags & ODE_ADAPTIVE))
         return ode_fail(s, ODE_EINPUT, "ode_integrate: tolerance 0 and step 0; give rtol and atol, or h");
+    if (!adaptive && o->accepted)
+        return ode_fail(
+            s, ODE_EINPUT,
+            "ode_integrate: accepted steps are listed with tolerances; steps of a fixed h are known");
     if (adaptive && o->compiled)
         return ode_fail(s, ODE_EINPUT, "compiled steps: a fixed step h only, no tolerances");
     return adaptive ? ode_adaptive(s, t_end, o) : fixed(s, t_end, o);

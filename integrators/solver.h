@@ -20,6 +20,8 @@ ODE_HIDDEN void ode_forgive(ode_real *r);
 ODE_HIDDEN int ode_compiled_begin(ode_solver *s, int native);
 ODE_HIDDEN int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h);
 ODE_HIDDEN void ode_compiled_free(struct ode_compiled *c);
+/* A step at the end of the list (loop.c); ODE_EMEMORY. */
+ODE_HIDDEN int ode_steps_put(ode_steps *list, double t, double h);
 /* A solver of several rows: an error that says that `who` is for one. */
 ODE_HIDDEN int ode_only_one(ode_solver *s, const char *who);
 #endif

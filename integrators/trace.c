@@ -11,15 +11,21 @@
 typedef struct {
     ad_var part[2]; /* q, p of a canonical state; else y, nothing */
 } state;
+/* What a function recorded on a tape of its own reads from outside: an input for each value, made when it is first read. */
+typedef struct {
+    ad_var *outer, *inner;
+    int n, room;
+} reading;
 typedef struct {
     ode_space base;
-    ad_tape *tape;
+    ad_tape *tape;    /* where operations record */
+    reading *outside; /* while a residual is recorded, else NULL */
     ode_recorded *r;
     const ad_func *const *fn; /* by what they give */
     const ad_var *param;
     ad_var t, h, *reg, *args;
     state *slot;
-    int parts;
+    int parts, slots, regs;
 } trace;
 
 static int n_of(const trace *d) { return d->parts == 2 ? d->base.half : d->base.size; }
@@ -27,6 +33,31 @@ static int n_of(const trace *d) { return d->parts == 2 ? d->base.half : d->base.
 static int from(const trace *d, int part) { return d->parts == 2 && part == ODE_P; }
 static int to(const trace *d, int part) { return d->parts == 2 && part != ODE_Q ? 2 : 1; }
 static double num(ode_num c) { return c.hi + c.lo; }
+
+/* v on the tape that operations record on. */
+static ad_var here(trace *d, ad_var v)
+{
+    reading *o = d->outside;
+    if (ad_is_number(v) || v.tape == d->tape || !o)
+        return v;
+    for (int i = 0; i < o->n; i++)
+        if (o->outer[i].tape == v.tape && o->outer[i].id == v.id)
+            return o->inner[i];
+    if (o->n == o->room) {
+        int room = 2 * o->room + 8;
+        ad_var *w = realloc(o->outer, sizeof *w * 2 * (size_t)room);
+        if (!w)
+            return ode_recorded_fail(d->r, ODE_EMEMORY, "ode_record_step: out of memory"), ad_num(0);
+        memmove(w + room, w + o->room, sizeof *w * (size_t)o->n);
+        o->outer = w, o->inner = w + room, o->room = room;
+    }
+    char name[32];
+    snprintf(name, sizeof name, "x%d", o->n);
+    o->outer[o->n] = v;
+    return o->inner[o->n++] = ad_input(d->tape, name, ad_rows(v), ad_cols(v));
+}
+static ad_var get(trace *d, int slot, int part) { return here(d, d->slot[slot].part[part]); }
+static ad_var number(trace *d, int k) { return here(d, d->reg[k]); }
 
 static ad_var times(double c, ad_var x)
 {
@@ -44,15 +75,15 @@ static void add(ode_space *s, int part, int dst, ode_num c, int src)
 {
     trace *d = (trace *)s;
     for (int k = from(d, part); k < to(d, part); k++)
-        d->slot[dst].part[k] = plus_times(d->slot[dst].part[k], num(c), d->slot[src].part[k]);
+        d->slot[dst].part[k] = plus_times(get(d, dst, k), num(c), get(d, src, k));
 }
-static ad_var steps(trace *d, ode_num c) { return times(num(c) * num(d->base.hs), d->h); }
+static ad_var steps(trace *d, ode_num c) { return times(num(c) * num(d->base.hs), here(d, d->h)); }
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     trace *d = (trace *)s;
     ad_var h = steps(d, c);
     for (int k = from(d, part); k < to(d, part); k++)
-        d->slot[dst].part[k] = (ad_add)(d->slot[dst].part[k], (ad_mul)(h, d->slot[src].part[k]));
+        d->slot[dst].part[k] = (ad_add)(get(d, dst, k), (ad_mul)(h, get(d, src, k)));
 }
 /* What the recorded field gives at a slot. */
 static ad_var ask(trace *d, int what, int src, ode_num c)
@@ -60,11 +91,11 @@ static ad_var ask(trace *d, int what, int src, ode_num c)
     int n = 0;
     ad_var out = ad_num(0);
     for (int k = 0; k < d->parts; k++)
-        d->args[n++] = d->slot[src].part[k];
+        d->args[n++] = get(d, src, k);
     if (d->r->timed)
-        d->args[n++] = plus_times(d->t, num(d->base.tc) + num(c) * num(d->base.hs), d->h);
+        d->args[n++] = plus_times(here(d, d->t), num(d->base.tc) + num(c) * num(d->base.hs), here(d, d->h));
     for (int i = 0; i < d->r->params; i++)
-        d->args[n++] = d->param[i];
+        d->args[n++] = here(d, d->param[i]);
     ad_call(d->tape, d->fn[what], d->args, &out);
     return out;
 }
@@ -85,8 +116,7 @@ static void eval(ode_space *s, int part, int dst, int src, ode_num c)
 static void rotate(ode_space *s, int dst, int src)
 {
     trace *d = (trace *)s;
-    state x = d->slot[src];
-    d->slot[dst] = (state){{x.part[1], (ad_neg)(x.part[0])}};
+    d->slot[dst] = (state){{get(d, src, 1), (ad_neg)(get(d, src, 0))}};
 }
 /* x with column i replaced. */
 static ad_var with_column(ad_var x, int n, int i, ad_var column)
@@ -108,8 +138,8 @@ static ad_var *half(trace *d, int slot, int *i)
 }
 static ad_var column(trace *d, int slot, int i)
 {
-    ad_var *x = half(d, slot, &i);
-    return ad_is_number(*x) ? *x : ad_cols_of(*x, i, 1);
+    ad_var x = here(d, *half(d, slot, &i));
+    return ad_is_number(x) ? x : ad_cols_of(x, i, 1);
 }
 /* A slot that was set to 0 gets a shape before a column is put into it. */
 static void put_column(trace *d, int dst, int i, ad_var v)
@@ -117,7 +147,7 @@ static void put_column(trace *d, int dst, int i, ad_var v)
     ad_var *x = half(d, dst, &i), like = d->slot[0].part[0];
     if (ad_is_number(*x))
         *x = ad_fill(d->tape, ad_rows(like), ad_cols(like), x->value);
-    *x = with_column(*x, n_of(d), i, v);
+    *x = with_column(here(d, *x), n_of(d), i, v);
 }
 static void pick(ode_space *s, int i, int dst, int src)
 {
@@ -128,24 +158,27 @@ static void mix(ode_space *s, int a, int b, ode_num k)
 {
     trace *d = (trace *)s;
     ad_var angle = times(2 * s->omega, steps(d, k)), c = ad_cos(angle), z = ad_sin(angle);
-    state x = d->slot[a], y = d->slot[b];
     ad_var diff[2], mean[2];
     for (int i = 0; i < 2; i++) {
-        diff[i] = times(0.5, (ad_sub)(x.part[i], y.part[i]));
-        mean[i] = times(0.5, (ad_add)(x.part[i], y.part[i]));
+        ad_var x = get(d, a, i), y = get(d, b, i);
+        diff[i] = times(0.5, (ad_sub)(x, y));
+        mean[i] = times(0.5, (ad_add)(x, y));
     }
     ad_var u = (ad_add)((ad_mul)(c, diff[0]), (ad_mul)(z, diff[1])),
            v = (ad_sub)((ad_mul)(c, diff[1]), (ad_mul)(z, diff[0]));
     d->slot[a] = (state){{(ad_add)(mean[0], u), (ad_add)(mean[1], v)}};
     d->slot[b] = (state){{(ad_sub)(mean[0], u), (ad_sub)(mean[1], v)}};
 }
-static void put(ode_space *s, int dst, int i, int k) { put_column((trace *)s, dst, i, ((trace *)s)->reg[k]); }
+static void put(ode_space *s, int dst, int i, int k)
+{
+    put_column((trace *)s, dst, i, number((trace *)s, k));
+}
 static void dot(ode_space *s, int k, int x, int y)
 {
     trace *d = (trace *)s;
     d->reg[k] = ad_num(0);
     for (int i = 0; i < d->parts; i++)
-        d->reg[k] = (ad_add)(d->reg[k], ad_row_dot(d->slot[x].part[i], d->slot[y].part[i]));
+        d->reg[k] = (ad_add)(d->reg[k], ad_row_dot(get(d, x, i), get(d, y, i)));
 }
 static void entry(ode_space *s, int k, int x, int i) { ((trace *)s)->reg[k] = column((trace *)s, x, i); }
 static void energy(ode_space *s, int k, int x, ode_num c)
@@ -155,19 +188,20 @@ static void energy(ode_space *s, int k, int x, ode_num c)
 static void plus(ode_space *s, int k, double c, int a)
 {
     trace *d = (trace *)s;
-    d->reg[k] = k == a && c == -1 ? ad_num(0) : plus_times(d->reg[k], c, d->reg[a]);
+    d->reg[k] = k == a && c == -1 ? ad_num(0) : plus_times(number(d, k), c, number(d, a));
 }
 static void quotient(ode_space *s, int k, int a, int b, double small, int alt)
 {
     trace *d = (trace *)s;
-    d->reg[k] = (ad_where)((ad_lt)(ad_num(small), ad_abs(d->reg[b])), (ad_div)(d->reg[a], d->reg[b]),
-                           alt < 0 ? ad_num(0) : d->reg[alt]);
+    ad_var x = number(d, a), y = number(d, b);
+    d->reg[k] =
+        (ad_where)((ad_lt)(ad_num(small), ad_abs(y)), (ad_div)(x, y), alt < 0 ? ad_num(0) : number(d, alt));
 }
 static void addr(ode_space *s, int part, int dst, int k, int src)
 {
     trace *d = (trace *)s;
     for (int i = from(d, part); i < to(d, part); i++)
-        d->slot[dst].part[i] = (ad_add)(d->slot[dst].part[i], (ad_mul)(d->reg[k], d->slot[src].part[i]));
+        d->slot[dst].part[i] = (ad_add)(get(d, dst, i), (ad_mul)(number(d, k), get(d, src, i)));
 }
 
 /* The unknown (or G) slots as one value [., N], and back. */
@@ -177,7 +211,7 @@ static ad_var gather(trace *d, int n, const int slot[])
     int k = 0;
     for (int j = 0; j < n; j++)
         for (int i = 0; i < d->parts; i++) {
-            ad_var x = d->slot[slot[j]].part[i], like = d->slot[0].part[i];
+            ad_var x = get(d, slot[j], i), like = d->slot[0].part[i];
             part[k++] = (ad_add)(x, ad_fill(d->tape, ad_rows(like), ad_cols(like), 0));
         }
     return ad_concat_cols(k, part);
@@ -188,28 +222,57 @@ static void scatter(trace *d, int n, const int slot[], ad_var Y)
         for (int i = 0; i < d->parts; i++, k++)
             d->slot[slot[j]].part[i] = ad_cols_of(Y, k * n_of(d), n_of(d));
 }
-/* y = G(y): sweeps whose derivative is stopped, then Newton steps that are differentiated. A Newton step from a point that is
- * right to order m in the perturbation of anything is right to order 2 m + 1: two of them give derivatives to order 3 that are
- * those of the implicit function, whatever the sweeps did. Griewank and Walther (2008), Evaluating Derivatives, 15. */
-enum { SWEEPS = 8, POLISH = 3 };
+/* (Y, what the map reads from outside) -> Y - G(Y), recorded on a tape of its own: slots and registers are those of the step
+ * when the map begins, and are so again afterwards. */
+static ad_func *residual(trace *d, int n, const int y[], const int g[], ode_map *map, const void *ctx,
+                         reading *outside)
+{
+    size_t slots = sizeof *d->slot * (size_t)d->slots, regs = sizeof *d->reg * (size_t)d->regs;
+    state *slot = malloc(slots);
+    ad_var *reg = malloc(regs + sizeof *reg), like = d->slot[0].part[0];
+    ad_tape *outer = d->tape, *inner = ad_new();
+    reading *before = d->outside;
+    ad_func *f = NULL;
+    if (slot && reg && inner) {
+        memcpy(slot, d->slot, slots), memcpy(reg, d->reg, regs);
+        d->tape = inner, d->outside = outside;
+        ad_var Y = ad_input(inner, "Y", ad_rows(like), n * d->base.size);
+        scatter(d, n, y, Y);
+        map(&d->base, ctx);
+        ad_var F = (ad_sub)(Y, gather(d, n, g)), *in = malloc(sizeof *in * (size_t)(1 + outside->n));
+        if (in && !d->r->status) {
+            in[0] = Y;
+            for (int i = 0; i < outside->n; i++)
+                in[1 + i] = outside->inner[i];
+            f = ad_func_new(1 + outside->n, in, 1, &F);
+        }
+        free(in);
+        memcpy(d->slot, slot, slots), memcpy(d->reg, reg, regs);
+        d->tape = outer, d->outside = before;
+    }
+    if (!f)
+        ode_recorded_fail(
+            d->r, inner && ad_status(inner) && ad_status(inner) != AD_ENOMEM ? ODE_EFIELD : ODE_EMEMORY,
+            "ode_record_step: %s", inner && ad_status(inner) ? ad_message(inner) : "out of memory");
+    free(slot), free(reg);
+    ad_free(inner);
+    return f;
+}
+/* y = G(y) as a root of y - G(y): Newton's method from the driver's guess when it runs, the implicit-function theorem when it
+ * is differentiated, to any order, so never through the iteration. A row that does not converge is AD_EROOT of the run. */
 static void solve(ode_space *s, int n, const int y[], const int g[], ode_map *map, const void *ctx)
 {
     trace *d = (trace *)s;
-    for (int k = 0; k < SWEEPS; k++) {
-        map(s, ctx);
-        for (int j = 0; j < n; j++)
-            d->slot[y[j]] = d->slot[g[j]];
+    reading outside = {0};
+    ad_func *f = d->r->status || ad_status(d->tape) ? NULL : residual(d, n, y, g, map, ctx, &outside);
+    if (f) {
+        for (int i = 0; i < outside.n; i++)
+            outside.outer[i] = here(d, outside.outer[i]);
+        scatter(d, n, y, ad_root(d->tape, f, gather(d, n, y), outside.n, outside.outer, NULL));
+        map(s, ctx); /* what the driver reads beside the unknowns */
     }
-    ad_var Y = ad_stop(gather(d, n, y));
-    int N = n * s->size;
-    for (int k = 0; k < POLISH && !ad_status(d->tape); k++) {
-        scatter(d, n, y, Y);
-        map(s, ctx);
-        ad_var F = (ad_sub)(Y, gather(d, n, g));
-        Y = (ad_sub)(Y, ad_row_solve(ode_jacobian(F, Y), F, N, 1));
-    }
-    scatter(d, n, y, Y);
-    map(s, ctx); /* what the driver reads beside the unknowns */
+    ad_func_free(f);
+    free(outside.outer);
 }
 static const ode_ops trace_ops = {set,   add,    addh, eval,     rotate, pick, mix,  dot,
                                   entry, energy, plus, quotient, put,    addr, solve};
@@ -272,7 +335,9 @@ ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
         .param = param,
         .t = t,
         .h = h,
-        .parts = r->half ? 2 : 1};
+        .parts = r->half ? 2 : 1,
+        .slots = slots,
+        .regs = registers};
     d.slot = calloc((size_t)slots, sizeof *d.slot);
     d.reg = calloc((size_t)(registers + 3 + r->params), sizeof *d.reg);
     ad_var out = none;
@@ -280,78 +345,9 @@ ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
         ode_recorded_fail(r, ODE_EMEMORY, "ode_record_step: out of memory");
     else if (d.args = d.reg + registers, !begin(&d, r, m, y)) {
         driver->step(&d.base, plan);
-        out = d.parts == 2 ? ad_concat_cols(2, d.slot[0].part) : d.slot[0].part[0];
+        out = r->status ? none : d.parts == 2 ? ad_concat_cols(2, d.slot[0].part) : d.slot[0].part[0];
     }
     free(d.slot), free(d.reg);
     ode_plan_free(plan);
     return out;
-}
-
-/* A value on the tape where a number was given. */
-static ad_var on(ad_tape *t, ad_var v) { return ad_is_number(v) ? ad_fill(t, 1, 1, v.value) : v; }
-static ad_var input_like(ad_tape *t, const char *name, ad_var v)
-{
-    return ad_input(t, name, ad_rows(v), ad_cols(v));
-}
-
-/* The body: (h, params; y, t) -> (y, t + h), and y once more when it is to be kept. */
-static ad_func *body(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h, const ad_var param[],
-                     double omega, int keep, ad_tape *outer)
-{
-    ad_tape *b = ad_new();
-    ad_var *in = calloc((size_t)(3 + r->params), sizeof *in), out[3];
-    ad_func *f = NULL;
-    if (b && in) {
-        int n = 0;
-        in[n++] = input_like(b, "h", h);
-        for (int i = 0; i < r->params; i++) {
-            char name[32];
-            snprintf(name, sizeof name, "param%d", i);
-            in[n++] = input_like(b, name, on(outer, param[i]));
-        }
-        in[n++] = input_like(b, "y", y), in[n++] = input_like(b, "t", t);
-        out[0] = out[2] = ode_record_step(m, r, in[n - 2], in[n - 1], in[0], in + 1, omega);
-        out[1] = (ad_add)(in[n - 1], in[0]);
-        f = r->status ? NULL : ad_func_new(n, in, 2 + keep, out);
-    }
-    if (!f)
-        ode_recorded_fail(r, !b || !in || ad_status(b) == AD_ENOMEM ? ODE_EMEMORY : ODE_EFIELD,
-                          "ode_record: %s", b && in ? ad_message(b) : "out of memory");
-    free(in);
-    ad_free(b);
-    return f;
-}
-ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y, ad_var t, ad_var h,
-                  const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory)
-{
-    ad_var none = ad_num(0), carry[2], last[2] = {none, none};
-    if (!r || r->status || !y.tape)
-        return none;
-    if (steps < 1)
-        return ode_recorded_fail(r, ODE_EINPUT, "ode_record: %lld steps", (long long)steps), none;
-    ad_tape *tape = y.tape;
-    ad_var *shared = calloc((size_t)(1 + r->params), sizeof *shared);
-    if (!shared)
-        return ode_recorded_fail(r, ODE_EMEMORY, "ode_record: out of memory"), none;
-    shared[0] = on(tape, h);
-    for (int i = 0; i < r->params; i++)
-        shared[1 + i] = on(tape, param[i]);
-    carry[0] = y, carry[1] = ad_expand(on(tape, t), ad_rows(shared[0]), 1);
-    ad_func *f = ad_status(tape)
-                     ? NULL
-                     : body(m, r, y, carry[1], shared[0], shared + 1, omega, trajectory != NULL, tape);
-    if (f)
-        ad_scan(tape, &(ad_scan_spec){.f = f,
-                                      .count = steps,
-                                      .nshared = 1 + r->params,
-                                      .ncarry = 2,
-                                      .ncollect = trajectory != NULL,
-                                      .shared = shared,
-                                      .carry = carry,
-                                      .carry_out = last,
-                                      .collected = trajectory,
-                                      .checkpoints = checkpoints});
-    ad_func_free(f);
-    free(shared);
-    return f ? last[0] : none;
 }
