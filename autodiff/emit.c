@@ -245,6 +245,7 @@ static const char *const intro =
     "#endif\n"
     "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
     "#pragma GCC diagnostic ignored \"-Wunused-variable\"\n"
+    "#pragma GCC diagnostic ignored \"-Wmaybe-uninitialized\" /* a batch has rows */\n"
     "#define EACH _Pragma(\"GCC ivdep\")\n"
     "#else\n"
     "#define EACH\n"

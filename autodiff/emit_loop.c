@@ -228,8 +228,8 @@ static void copy(ad_emitter *e, ad_text *t, const em_group *g)
     for (int32_t k = 0; k < r->npieces; k++) {
         const em_piece *q = &r->piece[k];
         span s = {q->from, (k + 1 < r->npieces ? q[1].from : g->n) - q->from};
-        if (q->src >= 0 && e->value[q->src].inside == value)
-            continue;
+        if (q->src >= 0 && e->value[q->src].inside == value && e->value[q->src].offset == q->from)
+            continue; /* it was computed there; anywhere else it is a copy */
         if (s.count > 1)
             open_loop(t, g, s);
         indexed(e, t, value, g, s.count > 1 ? 0 : s.from, s.count > 1 ? "j" : "");

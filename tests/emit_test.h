@@ -33,27 +33,33 @@ typedef struct emit_batch {
     char folder[64];
 } emit_batch;
 
+/* One program with options of a recording. */
+static inline void emit_add_one(emit_batch *e, ad_tape *t, int nin, const ad_var in[], int nout,
+                                const ad_var out[], const ad_options *o)
+{
+    cr_assert(nin <= EMIT_IO && nout <= EMIT_IO && e->n < EMIT_MOST);
+    emit_case *c = &e->c[e->n++];
+    *c = (emit_case){.p = ad_compile(t, nin, in, nout, out, o), .real = o->real, .nin = nin, .nout = nout};
+    cr_assert(c->p, "%s", ad_message(t));
+    for (int i = 0; i < nin; i++) {
+        c->in_rows[i] = ad_rows(in[i]);
+        c->in_cols[i] = ad_cols(in[i]);
+    }
+    for (int i = 0; i < nout; i++) {
+        c->out_rows[i] = ad_rows(out[i]);
+        c->out_cols[i] = ad_cols(out[i]);
+    }
+}
+
 /* Programs of both real types, optimised and not, of one recording. */
 static inline void emit_add(emit_batch *e, ad_tape *t, int nin, const ad_var in[], int nout,
                             const ad_var out[])
 {
     cr_assert(ad_status(t) == AD_OK, "%s", ad_message(t));
-    cr_assert(nin <= EMIT_IO && nout <= EMIT_IO && e->n + 4 <= EMIT_MOST);
-    for (int k = 0; k < 4; k++) {
-        emit_case *c = &e->c[e->n++];
-        ad_options o = {.real = k & 1 ? AD_F32 : AD_F64, .opt = k & 2 ? AD_OPT_NONE : AD_OPT_FULL};
-        *c =
-            (emit_case){.p = ad_compile(t, nin, in, nout, out, &o), .real = o.real, .nin = nin, .nout = nout};
-        cr_assert(c->p, "%s", ad_message(t));
-        for (int i = 0; i < nin; i++) {
-            c->in_rows[i] = ad_rows(in[i]);
-            c->in_cols[i] = ad_cols(in[i]);
-        }
-        for (int i = 0; i < nout; i++) {
-            c->out_rows[i] = ad_rows(out[i]);
-            c->out_cols[i] = ad_cols(out[i]);
-        }
-    }
+    for (int k = 0; k < 4; k++)
+        emit_add_one(
+            e, t, nin, in, nout, out,
+            &(ad_options){.real = k & 1 ? AD_F32 : AD_F64, .opt = k & 2 ? AD_OPT_NONE : AD_OPT_FULL});
 }
 
 static inline int emit_spawn(char *const argv[])

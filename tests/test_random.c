@@ -1,12 +1,15 @@
-/* test_random.c - random tapes: ad_value, naive replay, optimised replay, every block size and number of threads give
- * equal bits; gradients and Hessian-vector products lie within rounding of long double.
+/* test_random.c - random tapes: ad_value, naive replay, optimised replay, every block size and number of threads and
+ * emitted C give equal bits; gradients and Hessian-vector products lie within rounding of long double.
  *
+ * Emitted C goes through the C compiler, so one tape in 25 takes part in it, one in 10 in a long run.
  * NOETHER_RANDOM_TAPES=100000 makes the run long, NOETHER_RANDOM_SEED chooses where it begins (./dev random).
  * SPDX-License-Identifier: MIT */
+#include "emit_test.h"
 #include "random_tape.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +96,85 @@ Test(random, every_way_of_running_gives_the_same_bits)
         ad_free(r.t);
     }
     ad_pool_free(pool);
+}
+
+/* Tapes whose emitted C is compiled together: what each read and what ad_value made of it. */
+enum { TOGETHER = 50 };
+typedef struct emitted {
+    emit_batch e;
+    long seed[TOGETHER];
+    double x[TOGETHER][RT_INPUTS][ROOM], want[TOGETHER][OUTS][ROOM];
+} emitted;
+
+static void emit_tape(emitted *m, random_tape *r, long seed, const ad_var out[], double x[RT_INPUTS][ROOM])
+{
+    int k = m->e.n;
+    m->seed[k] = seed;
+    memcpy(m->x[k], x, sizeof m->x[k]);
+    for (int i = 0; i < OUTS; i++)
+        memcpy(m->want[k][i], ad_value(out[i]), (size_t)size_of(out[i]) * sizeof(double));
+    emit_add_one(&m->e, r->t, RT_INPUTS, r->in, OUTS, out,
+                 &(ad_options){.opt = k % 4 == 3 ? AD_OPT_NONE : AD_OPT_FULL});
+}
+
+/* Compiles what has gathered and compares; false where there is no compiler. */
+static bool emitted_agree(emitted *m)
+{
+    bool there = m->e.n == 0 || emit_load(&m->e, "-O1");
+    for (int k = 0; there && k < m->e.n; k++) {
+        char name[32];
+        double got[OUTS][ROOM], *to[OUTS];
+        const double *in[RT_INPUTS];
+        emit_f64 *run;
+        size_t (*work_of)(int);
+        snprintf(name, sizeof name, "f%d", k);
+        *(void **)&run = dlsym(m->e.library, name);
+        snprintf(name, sizeof name, "f%d_work", k);
+        *(void **)&work_of = dlsym(m->e.library, name);
+        cr_assert(run && work_of);
+        double *work = malloc((work_of(BATCH) + 1) * sizeof *work);
+        for (int i = 0; i < RT_INPUTS; i++)
+            in[i] = m->x[k][i];
+        for (int i = 0; i < OUTS; i++)
+            to[i] = got[i];
+        memset(got, 0x55, sizeof got);
+        cr_assert_eq(run(BATCH, in, to, work), AD_OK, "seed %ld", m->seed[k]);
+        free(work);
+        for (int i = 0; i < OUTS; i++) {
+            int n = (int)emit_size(m->e.c[k].out_rows[i], m->e.c[k].out_cols[i], BATCH);
+            int at = first_other(m->want[k][i], got[i], n);
+            cr_assert(at < 0, "seed %ld: output %d of emitted C: element %d is %.17g, by ad_value %.17g",
+                      m->seed[k], i, at, got[i][at < 0 ? 0 : at], m->want[k][i][at < 0 ? 0 : at]);
+        }
+    }
+    emit_free(&m->e);
+    m->e = (emit_batch){0};
+    return there;
+}
+
+Test(random, emitted_c_gives_the_bits_of_the_values)
+{
+    static emitted m;
+    long every = getenv("NOETHER_RANDOM_TAPES") ? 10 : 25, compared = 0;
+    bool there = true;
+    for (long k = 0, n = count(2000); there && k < n; k += every) {
+        long seed = first_seed() + k;
+        random_tape r = rt_new((uint64_t)seed, 10 + (int)(seed % 190), 0);
+        double x[RT_INPUTS][ROOM];
+        inputs(&r, x);
+        ad_var out[OUTS];
+        for (int i = 0; i < OUTS; i++)
+            out[i] = i < 2 ? r.v[r.n - 1 - i] : rt_any(&r);
+        emit_tape(&m, &r, seed, out, x);
+        ad_free(r.t);
+        compared++;
+        if (m.e.n == TOGETHER || k + every >= n)
+            there = emitted_agree(&m);
+    }
+    if (!there)
+        cr_skip("there is no C compiler");
+    if (getenv("NOETHER_RANDOM_TAPES"))
+        fprintf(stderr, "emitted C of %ld tapes compared\n", compared);
 }
 
 /* out [1,1] in double against long double; the bound is 16 eps times the sum over nodes of |d out/d v * v|. */
