@@ -4,16 +4,18 @@
 #include "failalloc.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
-static atomic_long asked, live, fail_at, later;
+static atomic_long asked, live, bytes, peak, fail_at, later;
 static atomic_int armed;
 
 void failalloc_arm(long n, int also_later)
 {
     asked = 0;
     live = 0;
+    bytes = peak = 0;
     fail_at = n;
     later = also_later;
     armed = 1;
@@ -27,6 +29,14 @@ long failalloc_disarm(void)
 }
 
 long failalloc_live(void) { return live; }
+long failalloc_peak(void) { return peak; }
+
+static void grow(long by)
+{
+    long now = bytes += by, most = peak;
+    while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
+    }
+}
 
 static int refuse(void)
 {
@@ -41,8 +51,10 @@ static int refuse(void)
 
 static void *keep(void *p)
 {
-    if (p)
+    if (p) {
         live++;
+        grow((long)malloc_usable_size(p));
+    }
     return p;
 }
 
@@ -63,9 +75,12 @@ void *__wrap_realloc(void *p, size_t n)
 {
     if (refuse())
         return NULL;
+    long before = p ? (long)malloc_usable_size(p) : 0;
     void *r = __real_realloc(p, n);
-    if (r && !p)
-        live++;
+    if (r) {
+        live += !p;
+        grow((long)malloc_usable_size(r) - before);
+    }
     return r;
 }
 
@@ -77,7 +92,7 @@ int __wrap_posix_memalign(void **p, size_t a, size_t n)
         return ENOMEM;
     int code = __real_posix_memalign(p, a, n);
     if (!code)
-        live++;
+        keep(*p);
     return code;
 }
 
@@ -85,7 +100,9 @@ void __real_free(void *p);
 void __wrap_free(void *p);
 void __wrap_free(void *p)
 {
-    if (p)
+    if (p) {
         live--;
+        grow(-(long)malloc_usable_size(p));
+    }
     __real_free(p);
 }

@@ -1,4 +1,4 @@
-/* failalloc.h - make the n-th allocation of a test fail, and count what is still allocated.
+/* failalloc.h - make the n-th allocation of a test fail, and count what is still allocated and how much was.
  *
  * Every test executable is linked with -Wl,--wrap for malloc, calloc, realloc, aligned_alloc, posix_memalign, strdup,
  * strndup and free, so the calls that the library and the test make (not those inside libc and Criterion) come here.
@@ -19,6 +19,7 @@
 
 void failalloc_arm(long n, int also_later); /* n >= 1; 0 only counts */
 long failalloc_disarm(void);                /* how many allocations were asked for since failalloc_arm */
+long failalloc_peak(void); /* the most bytes allocated since failalloc_arm that were in use at one time */
 long failalloc_live(void); /* blocks allocated since failalloc_arm minus blocks freed since */
 
 #endif

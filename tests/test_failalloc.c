@@ -40,3 +40,16 @@ Test(failalloc, a_leak_is_counted)
     cr_assert_eq(failalloc_live(), 1);
     free(p);
 }
+
+Test(failalloc, the_peak_is_of_bytes_in_use_at_one_time)
+{
+    failalloc_arm(0, 0);
+    for (int k = 0; k < 5; k++) {
+        void *volatile p = malloc(3000);
+        p = realloc(p, 10000);
+        free(p);
+    }
+    failalloc_disarm();
+    cr_assert_geq(failalloc_peak(), 10000);
+    cr_assert_leq(failalloc_peak(), 20000);
+}

@@ -10,6 +10,7 @@
 
 #include "failalloc.h"
 #include "ode.h"
+#include "systems.h"
 
 enum { SIZE = 4, OMEGA = 4, MOST = 400 };
 static const char separable[] =
@@ -313,6 +314,82 @@ Test(ode_gradient, a_recorded_solve_that_does_not_converge_is_told_with_its_row_
     ad_work_free(w), ad_program_free(p[0]), ad_program_free(p[1]);
     ad_free(t);
     ode_recorded_free(r);
+}
+
+/* Sun and five bodies: H = sum |p|^2 / 2m - G sum m m' / r, the masses a parameter, G another. */
+enum { BODIES = 6, HALF = 3 * BODIES, PAIRS = BODIES * (BODIES - 1) / 2 };
+static ode_recorded *solar(double y0[2 * HALF], double m0[BODIES], double *G0)
+{
+    const hnn_system *s = hnn_system_find("outer-solar-system", NULL);
+    int one[3 * PAIRS], two[3 * PAIRS], of[HALF], n = 0;
+    *G0 = s->parameter[0].value;
+    for (int b = 0; b < BODIES; b++)
+        m0[b] = s->parameter[1 + b].value;
+    memcpy(y0, s->start, 2 * HALF * sizeof *y0);
+    for (int i = 0; i < 3; i++) /* all x, then all y, then all z of the pairs */
+        for (int a = 0; a < BODIES; a++)
+            for (int b = 0; b < a; b++, n++)
+                one[n] = 3 * a + i, two[n] = 3 * b + i;
+    for (int i = 0; i < HALF; i++)
+        of[i] = i / 3;
+    int first[PAIRS], second[PAIRS];
+    for (int k = 0; k < PAIRS; k++)
+        first[k] = one[k] / 3, second[k] = two[k] / 3;
+    ad_tape *t = ad_new();
+    ad_var q = ad_input(t, "q", 1, HALF), p = ad_input(t, "p", 1, HALF), m = ad_input(t, "m", 1, BODIES),
+           G = ad_input(t, "G", 1, 1);
+    ad_var d = ad_square(ad_sub(ad_gather_cols(q, 3 * PAIRS, one), ad_gather_cols(q, 3 * PAIRS, two)));
+    ad_var r2 =
+        ad_add(ad_add(ad_cols_of(d, 0, PAIRS), ad_cols_of(d, PAIRS, PAIRS)), ad_cols_of(d, 2 * PAIRS, PAIRS));
+    ad_var mm = ad_mul(ad_gather_cols(m, PAIRS, first), ad_gather_cols(m, PAIRS, second));
+    ad_var T = ad_sum(ad_div(ad_square(p), ad_mul(2, ad_gather_cols(m, HALF, of)))),
+           V = ad_neg(ad_mul(G, ad_sum(ad_div(mm, ad_sqrt(r2)))));
+    ode_recorded *r = ode_recorded_new(
+        &(ode_recording){.H = ad_add(T, V), .q = q, .p = p, .params = 2, .param = (ad_var[]){m, G}});
+    cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s", ode_recorded_message(r));
+    cr_assert(ode_recorded_field(r)->kind & ODE_SEPARABLE);
+    ad_free(t);
+    return r;
+}
+/* Gradient of |q_N|^2 by start, masses, G and h through a long run; the result and the most bytes that were in use. */
+static long solar_gradient(int64_t steps, int64_t checkpoints, double g[2 * HALF + BODIES + 2])
+{
+    double y0[2 * HALF], m0[BODIES], G0, h0 = 10;
+    ode_recorded *r = solar(y0, m0, &G0);
+    failalloc_arm(0, 0);
+    ad_tape *t = ad_new();
+    ad_var in[] = {ad_input(t, "y", 1, 2 * HALF), ad_input(t, "m", 1, BODIES), ad_input(t, "G", 1, 1),
+                   ad_input(t, "h", 1, 1)},
+           dx[4],
+           end = ode_record(ode_method_find("verlet"), r, steps, in[0], ad_num(0), in[3], in + 1, 0,
+                            checkpoints, NULL),
+           q = ad_cols_of(end, 0, HALF);
+    ad_grads(ad_dot(q, q), 4, in, dx);
+    ad_program *p = ad_compile(t, 4, in, 4, dx, NULL);
+    cr_assert(p, "%s %s", ad_message(t), ode_recorded_message(r));
+    ad_work *w = ad_work_new(p, NULL);
+    int status = ad_run(w, 1, (const void *[]){y0, m0, &G0, &h0},
+                        (void *[]){g, g + 2 * HALF, g + 2 * HALF + BODIES, g + 2 * HALF + BODIES + 1});
+    cr_assert_eq(status, AD_OK, "%s", ad_work_message(w));
+    failalloc_disarm();
+    long peak = failalloc_peak();
+    ad_work_free(w), ad_program_free(p), ad_free(t);
+    ode_recorded_free(r);
+    return peak;
+}
+Test(ode_gradient, of_a_hundred_thousand_steps_of_six_bodies_takes_less_than_8_MiB, .timeout = 300)
+{
+    enum { N = 2 * HALF + BODIES + 2 };
+    double g[N], all[N], few[N];
+    int64_t steps = shortened() ? 300 : 100000;
+    long peak = solar_gradient(steps, 0, g);
+    cr_log_info("peak of %lld steps: %.2f MiB", (long long)steps, (double)peak / 1048576);
+    cr_expect_leq(peak, 8L << 20, "tape, program, workspace and checkpoints: %ld bytes", peak);
+    for (int i = 0; i < N; i++)
+        cr_expect(isfinite(g[i]) && g[i] != 0, "%d: %g", i, g[i]);
+    solar_gradient(steps / 100, steps / 100, all), solar_gradient(steps / 100, 3, few);
+    for (int i = 0; i < N; i++) /* the same steps are recomputed from wherever they are kept */
+        cr_expect_eq(all[i], few[i], "%d: %.17g %.17g", i, all[i], few[i]);
 }
 
 Test(ode_gradient, out_of_memory_is_a_status_and_leaks_nothing, .timeout = 120)
