@@ -56,6 +56,17 @@ void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g)
     }
 }
 
+/* The element a loop is at, counted row by row, in C; times a step. */
+static void counter(char *s, size_t size, const em_group *g, int32_t step)
+{
+    if (!g->grid)
+        step == 1 ? snprintf(s, size, "j") : snprintf(s, size, "%d * j", step);
+    else if (step == 1)
+        snprintf(s, size, "%d * i + k", g->cols);
+    else
+        snprintf(s, size, "%d * (%d * i + k)", step, g->cols);
+}
+
 /* An operand as the statement for those elements writes it. */
 static void operand(ad_emitter *e, ad_text *t, const em_ref *r, const em_group *g, span s)
 {
@@ -85,7 +96,9 @@ static void operand(ad_emitter *e, ad_text *t, const em_ref *r, const em_group *
                equal_numbers(e, at->offset + first, q->step, s.count)) {
         ad_em_number(e, t, at->offset + first);
     } else if (r->kind == EM_TABLE) {
-        snprintf(index, sizeof index, "i%d[j]", r->table);
+        char j[48];
+        counter(j, sizeof j, g, 1);
+        snprintf(index, sizeof index, "i%d[%s]", r->table, j);
         e->span[r->table].used = true;
         indexed(e, t, q->src, g, 0, index);
     } else if (r->kind == EM_GRID) {
@@ -98,10 +111,7 @@ static void operand(ad_emitter *e, ad_text *t, const em_ref *r, const em_group *
                      n ? " + " : "", "", r->step_col);
         indexed(e, t, q->src, g, q->at, index);
     } else {
-        if (q->step == 1)
-            snprintf(index, sizeof index, "j");
-        else
-            snprintf(index, sizeof index, "%d * j", q->step);
+        counter(index, sizeof index, g, q->step);
         indexed(e, t, q->src, g, q->at - (int64_t)q->from * q->step, index);
     }
 }
@@ -169,13 +179,9 @@ static void statement(ad_emitter *e, ad_text *t, int32_t index, const em_group *
     ad_say(t, ";\n");
     if (v->where == EM_TEMP)
         return;
-    char j[16];
-    if (s.count == 1)
-        j[0] = 0;
-    else if (g->grid)
-        snprintf(j, sizeof j, "%d * i + k", g->cols);
-    else
-        snprintf(j, sizeof j, "j");
+    char j[48] = "";
+    if (s.count > 1)
+        counter(j, sizeof j, g, 1);
     indexed(e, t, value, g, s.count == 1 ? s.from : 0, j);
     ad_say(t, " = v%d;\n", value);
 }

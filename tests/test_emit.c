@@ -229,6 +229,36 @@ Test(emit, random_programs_and_their_gradients_have_the_bits_of_replay)
     emit_free(&e);
 }
 
+/* A row repeated for each of many rows makes a loop over rows and columns; what is read element by element there, in
+ * order, backwards or through a table, has the index of the element in it. */
+Test(emit, a_matrix_beside_a_repeated_row_is_read_at_its_own_elements)
+{
+    enum { R = 12, C = 28 };
+    static int back[C], mixed[R * C];
+    emit_batch e = {0};
+    ad_tape *t = ad_new();
+    ad_var A = ad_input(t, "A", R, C), r = ad_input(t, "r", 1, C), v = ad_input(t, "v", 1, R * C);
+    double number[R * C];
+    for (int i = 0; i < R * C; i++) {
+        number[i] = 0.1 * (i * 37 % 19) - 0.9;
+        mixed[i] = i * 61 % (R * C);
+    }
+    for (int k = 0; k < C; k++)
+        back[k] = C - 1 - k;
+    ad_var c = ad_const(t, R, C, number), m = ad_reshape(ad_gather_cols(v, R * C, mixed), R, C);
+    for (int i = 0; i < R * C; i++)
+        mixed[i] = R * C - 1 - i;
+    ad_var all = ad_reshape(ad_gather_cols(v, R * C, mixed), R, C);
+    ad_var out[] = {ad_mul(A, r), ad_mul(c, r),   ad_sub(ad_mul(ad_gather_cols(A, C, back), r), ad_mul(c, r)),
+                    ad_mul(m, r), ad_mul(all, r), ad_sum_rows(ad_mul(ad_mul(c, ad_sin(r)), ad_mul(m, r)))};
+    emit_add(&e, t, 3, (ad_var[]){A, r, v}, 6, out);
+    ad_free(t);
+    LOAD_OR_SKIP(&e, "-O1");
+    for (int i = 0; i < e.n; i++)
+        emit_compare(&e, i, 1, 3, 0);
+    emit_free(&e);
+}
+
 /* A chain of scalars too long for one function, without and with a batch; and a wide product. */
 Test(emit, long_programs_are_cut_into_functions)
 {
