@@ -20,8 +20,8 @@ typedef struct hnn_compare_model {
     int scaled;              /* 1: mean, scale, rate_scale and energy_scale come from the training data */
 } hnn_compare_model;
 
-/* Draws one start z [2 dof] from r. */
-typedef void hnn_start(hnn_rng *r, double z[]);
+/* Draws one start z [2 dof] from r. Returns 0, or, having drawn nothing, the degrees of freedom that it is made for. */
+typedef int hnn_start(hnn_rng *r, int dof, double z[]);
 
 typedef struct hnn_compare_options {
     /* the system: a row (with values), or a typed one, or measured data */
@@ -38,11 +38,12 @@ typedef struct hnn_compare_options {
     int integrate;          /* 1: training states are replaced by hnn_data_integrate, for clean derivatives */
     double
         radius[2]; /* not 0: starts are (q, p) on circles with radii in this range, one degree of freedom */
-    hnn_start *start;  /* how a start is drawn, for training and test; NULL: by radius, or the system's box */
-    double validation; /* share of the training trajectories (more than asked for are drawn); 0: none */
-    int tests;         /* held-out starts; 0: 15 */
-    long test_rows;    /* 0: as rows */
-    double test_span;  /* 0: as span */
+    hnn_start *start; /* how a start is drawn, for training and test; NULL: by radius, or the system's box */
+    hnn_start *test_start; /* how a held-out start is drawn; NULL: as for training */
+    double validation;     /* share of the training trajectories (more than asked for are drawn); 0: none */
+    int tests;             /* held-out starts; 0: 15 */
+    long test_rows;        /* 0: as rows */
+    double test_span;      /* 0: as span */
     /* measured data */
     double test_share;       /* 0: 0.2 */
     int forward_differences; /* 1: dz from the next row, else by local polynomials where the data have none */

@@ -33,19 +33,22 @@ static int copy(const hnn_data *d, int from, int to, hnn_data *out, hnn_error *e
 static int draw(const hnn_compare_options *o, hnn_flow *flow, uint64_t seed, uint32_t purpose, int count,
                 double z[], hnn_error *e)
 {
-    int size = 2 * hnn_flow_dof(flow);
-    if (!o->start && o->radius[1] == 0)
+    int dof = hnn_flow_dof(flow), size = 2 * dof;
+    hnn_start *start = purpose == HNN_RNG_START && o->test_start ? o->test_start : o->start;
+    if (!start && o->radius[1] == 0)
         return o->system ? hnn_draw_starts(o->system, o->value, flow, seed, purpose, 0, count, z, e)
                          : hnn_fail(e, HNN_EARG,
                                     "compare: a typed H needs a range of radii or a function for its starts");
-    if (!o->start && size != 2)
-        return hnn_fail(e, HNN_EARG, "compare: radii are for one degree of freedom, the system has %d",
-                        size / 2);
+    if (!start && size != 2)
+        return hnn_fail(e, HNN_EARG, "compare: radii are for one degree of freedom, the system has %d", dof);
     for (int i = 0; i < count; i++) {
         hnn_rng r = hnn_rng_stream(seed, purpose, (uint64_t)i);
-        if (o->start)
-            o->start(&r, z + (long)i * size);
-        else
+        int other = start ? start(&r, dof, z + (long)i * size) : 0;
+        if (other)
+            return hnn_fail(e, HNN_ESHAPE,
+                            "compare: starts for %d degrees of freedom were given, the system has %d", other,
+                            dof);
+        if (!start)
             hnn_start_on_circle(&r, o->radius, z + (long)i * size);
     }
     return HNN_OK;

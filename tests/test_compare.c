@@ -133,6 +133,10 @@ Test(compare, protocols_are_complete_and_wrong_options_are_refused)
     o = small(), o.system = hnn_system_find("henon-heiles", NULL);
     cr_expect_eq(hnn_compare(&o, &r, &e), HNN_EARG);
     cr_expect(strstr(e.message, "radii"), "%s", e.message);
+    hnn_protocol_find("greydanus-two-body", NULL)->fill(&o);
+    o.system = hnn_system_find("pendulum", NULL); /* as by --protocol greydanus-two-body pendulum */
+    cr_expect_eq(hnn_compare(&o, &r, &e), HNN_ESHAPE);
+    cr_expect(strstr(e.message, "for 4 degrees of freedom"), "%s", e.message);
     o = small(), o.model[1].spec.model = "nod";
     cr_expect_eq(hnn_compare(&o, &r, &e), HNN_EARG);
     o = small(), o.model[1].loss.loss = "gonzalez";

@@ -306,6 +306,8 @@ int cli_setup_open(cli *c, cli_setup *s, const char *models)
         s->o.match = !cli_has(c, "no-match");
     s->o.seed = (uint64_t)cli_int(c, "seed");
     s->o.forward_differences |= cli_has(c, "forward-differences");
+    if (cli_has(c, "radius")) /* of a protocol's held-out starts, too */
+        s->o.test_start = NULL;
     status = pair_of(c, "radius", s->o.radius);
     if (status == CLI_OK && (models || !s->o.models))
         status = model_names(c, s, models ? models : "hnn,node", pattern);
