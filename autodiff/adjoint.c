@@ -108,7 +108,9 @@ static ad_var joined(ad_tape *t, int n, block b[], int32_t rows, int32_t cols)
         apart = apart && (b[i].rows == 1 || b[i].cols == cols);
         whole = whole && (rows > 0 || ad_rows(b[i].v) == rows);
     }
-    if (n < 3 || !whole || 2 * all > n * size || size > INT32_MAX || all > INT32_MAX) {
+    /* Two halves of a value are put side by side; any other two are padded. */
+    bool halves = n == 2 && apart && all == size && b[0].first + b[1].first == b[b[0].first > 0].size;
+    if ((n < 3 && !halves) || !whole || 2 * all > n * size || size > INT32_MAX || all > INT32_MAX) {
         ad_var few[8], *v = n <= 8 ? few : malloc((size_t)n * sizeof *v), y;
         if (!v)
             return ad_fail(t, AD_ENOMEM, "ad_vjp: out of memory");

@@ -97,7 +97,7 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         p->k = ir.k;
         p->nin = nin;
         p->nout = nout;
-        ok = (!full || ad_pass_fold(&ir)) && ad_pass_group(&ir, full);
+        ok = (!full || (ad_pass_fold(&ir) && ad_pass_columns(&ir))) && ad_pass_group(&ir, full);
         p->report = ir.report;
         ok = ok && ad_pass_plan(&ir, p, full) && (!full || ad_pass_code(p));
         if (!ok)

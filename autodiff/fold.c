@@ -5,6 +5,7 @@
  *   transpose below a product               the product reads it transposed
  *   stop                                    its operand
  *   division by a power of two              product with its reciprocal
+ *   1 x, 0.5 (2 x)                          x (fold_scale.c)
  *   constant operands                       the kernel runs now, with the program's type and kernels
  *   a node equal to an earlier one          that one
  * Then nodes that no output needs are dropped. One loop each, linear in the nodes.
@@ -199,6 +200,9 @@ static int32_t visit(folder *f, int32_t i)
             signs(f, &n);
         if (n.op == OP_div && !halves(f, &n, f->shift + i))
             return -1;
+        int32_t same = ad_fold_scale(ir, &n);
+        if (same >= 0)
+            return same;
     } else if (n.op == OP_MATMUL) {
         transposes(f, &n);
     }

@@ -136,7 +136,10 @@ HIDDEN void ad_ir_free(ad_ir *ir);
 HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
 /* fold.c: equal nodes once, constants computed. group.c: stages. false when out of memory. */
 HIDDEN bool ad_pass_fold(ad_ir *ir);
+HIDDEN int32_t ad_fold_scale(const ad_ir *ir, const ad_node *n); /* fold_scale.c */
 HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
+/* columns.c: a few columns as values of their own. */
+HIDDEN bool ad_pass_columns(ad_ir *ir);
 /* plan.c: instructions, places and buffers. */
 HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
 /* code.c: runs of scalar instructions. */
