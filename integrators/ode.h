@@ -251,6 +251,33 @@ ODE_API ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, a
 ODE_API ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                                 const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory);
 
+/* ode_reversible - a splitting row (verlet, say) in fixed-point arithmetic, for gradients whose memory does not depend on the length
+ * of a run. The state is integers in units of a grid; every drift and kick is rounded to the grid and added, so it is undone exactly
+ * by subtracting the same. A run is made, then undone step by step while the adjoint is pulled back through it: twice the
+ * evaluations, no checkpoints; parameters must not change in between. A shear errs by half a unit of the grid. Source: Levesque and
+ * Verlet (1993), J. Stat. Phys. 72 (3/4) (integer leapfrog); Rein and Tamayo (2017), arXiv:1704.07715 (higher orders); Stam (2022),
+ * arXiv:2207.07695 (adjoints).
+ *   y [rows, size]   grid_q, grid_p: resolution (rounded down to a power of two), in units of q and p; 0: 2^-52 of the largest value
+ *   in y or of what 100 steps add to it, so that there is room for a thousand times that.
+ * Never NULL. Errors: ODE_EINPUT, ODE_EFIELD (not a splitting, not separable), ODE_EVALUE (the field fails, or a value leaves the grid:
+ * it stands where the step began), ODE_EMEMORY. */
+typedef struct ode_reversible ode_reversible;
+ODE_API ode_reversible *ode_reversible_new(const ode_method *m, const ode_field *f, int rows, double t,
+                                           double h, const double y[], double grid_q, double grid_p);
+ODE_API void ode_reversible_free(ode_reversible *x);
+ODE_API int ode_reversible_status(const ode_reversible *x);
+ODE_API const char *ode_reversible_message(const ode_reversible *x);
+ODE_API int ode_reversible_run(ode_reversible *x, int64_t n); /* n steps; n < 0 undoes them, to the bit */
+ODE_API double ode_reversible_t(const ode_reversible *x);
+ODE_API const double *ode_reversible_y(const ode_reversible *x); /* [rows, size], valid until the next call */
+ODE_API void ode_reversible_grid(const ode_reversible *x, double *q, double *p); /* the resolutions in use */
+/* ode_reversible_back - undoes n steps of a recorded field (ode_recorded_field) and takes derivatives along: dy, the derivative of a
+ * function by the state now, becomes that by the state n steps ago; to *dt, *dh and dparam[i] (as ode_recorded_set gave it) is
+ * added what these steps contribute by start time, step and parameters; each may be NULL. Of a function of several states: go
+ * back to the next one, add its derivative to dy, go on. */
+ODE_API int ode_reversible_back(ode_reversible *x, int64_t n, double dy[], double *dt, double *dh,
+                                double *const dparam[]);
+
 /* ---- 6. Diagnostics ------------------------------------------------------------------------------------- */
 ODE_API double ode_energy(ode_solver *s); /* H at the solver's state; NaN (and an error) without energy */
 ODE_API int ode_energies(ode_solver *s, double H[]); /* of each row; NaN where a row has failed */
