@@ -21,7 +21,7 @@ int hnn_train_save(const char *path, const hnn_train_state *s, uint32_t fingerpr
 {
     long n = s->adam.size;
     header h = {.fingerprint = fingerprint,
-                .end = (uint32_t)s->end,
+                .end = (uint32_t)s->end | (uint32_t)s->done << 8,
                 .size = n,
                 .step = s->step,
                 .best_step = s->best_step,
@@ -84,8 +84,8 @@ int hnn_train_load(const char *path, hnn_train_state *s, uint32_t fingerprint, i
     if (!code) {
         *found = 1;
         s->step = h.step, s->best_step = h.best_step, s->waited = h.waited, s->unimproved = h.unimproved;
-        s->factor = h.factor, s->best = h.best, s->loss = h.loss, s->end = (int)h.end,
-        s->adam.steps = h.adam_steps;
+        s->factor = h.factor, s->best = h.best, s->loss = h.loss, s->end = (int)(h.end & 255),
+        s->done = h.end >> 8 & 1, s->adam.steps = h.adam_steps;
         s->points = s->room = (long)curve;
         const char *at = bytes + sizeof h;
         double *const all[] = {s->theta, s->kept, s->adam.m, s->adam.v};

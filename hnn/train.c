@@ -2,7 +2,6 @@
  * state after k-1) only, so stopping anywhere and resuming changes nothing. */
 /* SPDX-License-Identifier: MIT */
 #include "train.h"
-#include "optim/lbfgs.h"
 #include "rng.h"
 #include "text.h"
 #include "train_state.h"
@@ -18,8 +17,7 @@ typedef struct training {
     const hnn_samples *x;
     hnn_objective *objective, *validation;
     hnn_train_state s;
-    hnn_lbfgs *lbfgs; /* NULL: Adam */
-    hnn_error *error; /* of the call that is running */
+    hnn_fitter *fit; /* NULL: Adam */
     double *g;
     long *order; /* of samples in the epoch `epoch` */
     long epoch;
@@ -56,7 +54,7 @@ static int defaults(const hnn_train_options *given, hnn_train_options *o, hnn_er
                         o->rate, o->l2, o->rate_end, o->factor);
     if (o->schedule < HNN_CONSTANT || o->schedule > HNN_PLATEAU)
         return hnn_fail(e, HNN_EARG, "train: schedule %d; needed constant, cosine or plateau", o->schedule);
-    int lbfgs = !strcmp(o->optimiser, "lbfgs"), all = lbfgs || hnn_fit_at_once(o->optimiser);
+    int all = hnn_fitter_known(o->optimiser);
     if (!all && strcmp(o->optimiser, "adam") != 0)
         return hnn_fail(e, HNN_EARG, "train: no optimiser is called '%.30s'; there are adam, lbfgs, lm, lsq",
                         o->optimiser);
@@ -177,34 +175,6 @@ static int check(training *t, double rate, hnn_error *e)
     return HNN_OK;
 }
 
-/* Loss with its L2 term, for the line search. */
-static int penalised(void *data, const double x[], double *f, double g[])
-{
-    training *t = data;
-    int code = hnn_objective_value(t->objective, x, f, g, t->error);
-    for (long i = 0; i < t->m->size && !code && t->o->l2 > 0; i++)
-        *f += 0.5 * t->o->l2 * x[i] * x[i], g[i] += t->o->l2 * x[i];
-    return code;
-}
-
-/* One step of the optimiser from theta, whose loss and gradient are known. *stuck: there is nothing left to gain. */
-static int advance(training *t, double rate, int *stuck, hnn_error *e)
-{
-    *stuck = 0;
-    if (!t->lbfgs) {
-        hnn_adam_step(&t->s.adam, rate, t->g, t->m->theta);
-        return HNN_OK;
-    }
-    int why;
-    t->error = e;
-    int code = hnn_lbfgs_step(t->lbfgs, penalised, t, &why, e);
-    if (code)
-        return code;
-    memcpy(t->m->theta, hnn_lbfgs_x(t->lbfgs), sizeof *t->m->theta * (size_t)t->m->size);
-    *stuck = why == HNN_DONE_STUCK;
-    return HNN_OK;
-}
-
 static int save(const training *t, hnn_error *e)
 {
     return t->o->checkpoint ? hnn_train_save(t->o->checkpoint, &t->s, t->fingerprint, e) : HNN_OK;
@@ -222,7 +192,7 @@ static int loop(training *t, int *interrupted, hnn_error *e)
         long n;
         const long *rows = batch_of(t, &n);
         int code = HNN_OK, looks = s->step % o->check_every == 0;
-        if (!t->lbfgs || looks) /* L-BFGS has evaluated theta already */
+        if (!t->fit || looks) /* the others have evaluated theta already */
             code = hnn_objective_batch(t->objective, t->m->theta, n, rows, &s->loss, t->g, e);
         if (code)
             return code;
@@ -238,12 +208,15 @@ static int loop(training *t, int *interrupted, hnn_error *e)
             if (s->end != HNN_TRAINED)
                 break;
         }
-        int stuck;
-        code = advance(t, rate, &stuck, e);
+        int nothing_left = 0;
+        if (t->fit)
+            code = hnn_fitter_step(t->fit, s->theta, &nothing_left, e);
+        else
+            hnn_adam_step(&s->adam, rate, t->g, s->theta);
         if (code)
             return code;
         s->step++;
-        if (stuck)
+        if (nothing_left)
             break;
         if (o->checkpoint_every && s->step % o->checkpoint_every == 0 && s->step < o->steps &&
             (code = save(t, e)))
@@ -258,6 +231,7 @@ static int loop(training *t, int *interrupted, hnn_error *e)
             return code;
         s->end = isfinite(s->loss) ? HNN_TRAINED : HNN_DIVERGED;
     }
+    s->done = 1;
     return save(t, e);
 }
 
@@ -275,12 +249,6 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
         return hnn_fail(e, HNN_EARG, "train: model %s has no parameters", m->row->name);
     training t = {.m = m, .o = &o, .x = x, .epoch = -1};
     clock_gettime(CLOCK_MONOTONIC, &t.start);
-    hnn_fit_function *at_once = hnn_fit_at_once(o.optimiser);
-    if (at_once) {
-        code = at_once(m, &full, x, &o, &out->loss, &out->steps, e);
-        out->validation = NAN, out->best_step = out->steps, out->seconds = elapsed(&t);
-        return code;
-    }
     t.s = (hnn_train_state){.factor = 1, .best = INFINITY, .theta = m->theta};
     code = hnn_adam_new(&t.s.adam, m->size, 0, 0, 0, o.l2, e);
     hnn_objective_options how = {.real = o.real, .pool = o.pool};
@@ -298,18 +266,14 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
         memset(t.g, 0, bytes);
         memcpy(t.s.kept, m->theta, bytes);
         t.fingerprint = fingerprint_of(m, &full, x, v, &o);
-        if (!strcmp(o.optimiser, "lbfgs")) {
-            t.lbfgs = hnn_lbfgs_new(m->size, 0, m->theta, e);
-            code = t.lbfgs ? HNN_OK : HNN_EMEM;
-            if (t.lbfgs)
-                t.s.block = hnn_lbfgs_state(t.lbfgs, &t.s.blocks);
-        }
+        if (hnn_fitter_known(o.optimiser))
+            code = hnn_fitter_new(m, &full, x, &o, t.objective, &t.fit, e);
+        if (t.fit)
+            t.s.block = hnn_fitter_state(t.fit, &t.s.blocks);
     }
-    if (!code) {
-        if (o.checkpoint && o.resume)
-            code = hnn_train_load(o.checkpoint, &t.s, t.fingerprint, &found, e);
-    }
-    if (!code && !(found && t.s.step == o.steps))
+    if (!code && o.checkpoint && o.resume)
+        code = hnn_train_load(o.checkpoint, &t.s, t.fingerprint, &found, e);
+    if (!code && !t.s.done)
         code = loop(&t, &interrupted, e);
     if (!code) {
         out->end = interrupted ? HNN_INTERRUPTED : t.s.end;
@@ -323,7 +287,7 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
     hnn_objective_free(t.objective);
     hnn_objective_free(t.validation);
     hnn_adam_free(&t.s.adam);
-    hnn_lbfgs_free(t.lbfgs);
+    hnn_fitter_free(t.fit);
     free(t.s.kept);
     free(t.s.curve);
     free(t.g);

@@ -40,9 +40,9 @@ typedef void hnn_log(void *user, const hnn_progress *p);
 
 typedef struct hnn_train_options { /* zero is the default of every field */
     const char *
-        optimiser; /* "adam" (default); "lbfgs" in steps of one line search; "lm" and "lsq" do all at once, without
-                            * checks, validation or checkpoints: lm for few parameters, lsq for the network hnn with one
-                            * hidden layer of tanh or sin, which it samples (seed) and solves for the output weights */
+        optimiser; /* "adam" (default); "lbfgs" in steps of one line search; "lm" in steps that lower the loss, for few
+                    * parameters; "lsq" in one step: the network hnn with one hidden layer of tanh or sin is sampled (seed)
+                    * and its output weights are solved for. The last three take all samples in a step. */
     long steps;      /* 0: 2000 */
     long batch;      /* samples in a step; 0: all */
     double rate;     /* 0: 1e-3 */

@@ -190,7 +190,7 @@ Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_
     snprintf(path, sizeof path, "%s/part", folder);
     snprintf(whole, sizeof whole, "%s/whole", folder);
     const char *const losses[] = {"derivative", "rollout"};
-    for (int l = 0; l < (shortly() ? 1 : 3); l++) /* the third: L-BFGS */
+    for (int l = 0; l < (shortly() ? 1 : 4); l++) /* the last: L-BFGS, Levenberg-Marquardt */
         for (int real = AD_F64; real <= AD_F32; real++) {
             task k;
             set_up(&k, losses[l % 2], 6);
@@ -203,13 +203,17 @@ Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_
                                    .real = real,
                                    .seed = 9,
                                    .checkpoint = whole};
-            if (l == 2)
-                o.optimiser = "lbfgs", o.batch = 0, o.real = AD_F64;
+            if (l >= 2)
+                o.optimiser = l == 2 ? "lbfgs" : "lm", o.batch = 0, o.real = AD_F64;
             hnn_train_result r = run(&k, &o);
             double *want = copy_of(k.m);
+            long points = r.points;
             hnn_train_result_free(&r);
             hnn_rng rng = hnn_rng_stream(3, HNN_RNG_USER, 0);
-            for (int turn = 0; turn < (shortly() ? 1 : 10); turn++) { /* two interruptions each */
+            for (int turn = 0; turn < (shortly() ? 1
+                                       : l == 3  ? 3
+                                                 : 10);
+                 turn++) { /* two interruptions each */
                 remove(path);
                 stopper s = {.at = (long)hnn_rng_below(&rng, 18)};
                 o.checkpoint = path, o.log = stop_at, o.user = &s, o.interrupt = &s.flag, o.resume = 1;
@@ -223,7 +227,7 @@ Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_
                 s = (stopper){.at = 1000};
                 r = run(&k, &o);
                 cr_assert_eq(r.end, HNN_TRAINED);
-                cr_assert_eq(r.points, 14, "%ld points", r.points);
+                cr_assert_eq(r.points, points, "%ld points", r.points);
                 cr_assert_eq(memcmp(want, k.m->theta, sizeof *want * (size_t)k.m->size), 0);
                 hnn_train_result_free(&r);
                 o.checkpoint_every = 0;
@@ -350,6 +354,65 @@ Test(train, lbfgs_lm_and_lsq_reach_losses_that_adam_does_not)
     hnn_model_free(m);
     hnn_samples_free(&x);
     hnn_data_free(&d);
+}
+
+Test(train, lm_and_lsq_validate_keep_the_best_and_have_checkpoints)
+{
+    char folder[] = "/tmp/noether_trainXXXXXX", path[64];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/c", folder);
+    static const char *const optimiser[] = {"lm", "lsq"};
+    for (int l = 0; l < 2; l++) {
+        task k;
+        set_up(&k, "derivative", 4);
+        hnn_model_free(k.m);
+        cr_assert_eq(hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = 12, .layers = 1}, 5,
+                                   &k.m, NULL),
+                     HNN_OK);
+        free(k.start), k.start = copy_of(k.m);
+        for (long i = 0; i < k.xv.n; i++) /* what is held out is something else, so it stops early */
+            k.xv.dz[2 * i] *= -1;
+        hnn_train_options o = {
+            .optimiser = optimiser[l], .steps = 30, .check_every = 1, .stop_after = 4, .checkpoint = path};
+        hnn_train_result r = run(&k, &o);
+        cr_expect_eq(r.end, l ? HNN_TRAINED : HNN_STOPPED_EARLY, "%s: end %d", optimiser[l], r.end);
+        cr_expect(l == 0 || r.steps == 1);
+        double smallest = INFINITY;
+        for (long i = 0; i < r.points; i++)
+            smallest = fmin(smallest, r.curve[i].validation);
+        cr_expect_eq(r.validation, smallest, "%s: kept %g, seen %g", optimiser[l], r.validation, smallest);
+        cr_expect(l || r.best_step < r.steps);
+        double *want = copy_of(k.m);
+        long points = r.points;
+        hnn_train_result_free(&r);
+        o.resume = 1;
+        r = run(&k, &o); /* it was over: nothing is done again */
+        cr_expect_eq(r.points, points);
+        cr_expect_eq(memcmp(want, k.m->theta, sizeof *want * (size_t)k.m->size), 0, "%s", optimiser[l]);
+        hnn_train_result_free(&r);
+        remove(path);
+        free(want);
+        tear_down(&k);
+    }
+    rmdir(folder);
+    /* the penalty of lm is that of the others: one constant, whose minimum is known */
+    task k;
+    set_up(&k, "derivative", 4);
+    hnn_model_free(k.m), free(k.start);
+    const hnn_constant c = {"k", 0.3, 1};
+    cr_assert_eq(
+        hnn_model_new(
+            &(hnn_model_spec){.model = "text", .dof = 1, .H = "p^2+k*q^2", .constant = &c, .constants = 1}, 1,
+            &k.m, NULL),
+        HNN_OK);
+    k.start = copy_of(k.m);
+    double qq = 0; /* mean of (2 k q - 2 q)^2 over 2 n numbers + l2 k^2/2 */
+    for (long i = 0; i < k.x.n; i++)
+        qq += 4 * k.x.z[2 * i] * k.x.z[2 * i] / (2 * (double)k.x.n);
+    hnn_train_result r = run(&k, &(hnn_train_options){.optimiser = "lm", .l2 = 0.1});
+    cr_expect_float_eq(k.m->theta[0], qq / (qq + 0.05), 1e-9);
+    hnn_train_result_free(&r);
+    tear_down(&k);
 }
 
 Test(train, windows_grow_and_a_resumed_stage_is_skipped)

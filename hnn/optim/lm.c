@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct lm {
+typedef struct hnn_lm_run {
     int m, n, rows; /* rows = max(m, n), so that the decomposition is of a tall matrix */
+    int known;      /* r and J belong to x; else they are computed first */
     hnn_residuals call;
     void *data;
     hnn_lm_options o;
-    hnn_lm_result *out;
-    double *x, *block;
-    double *r, *J, *d, *scaled, *s, *u, *v, *ur, *step, *x1, *r1; /* ur = U'r */
+    long iterations, calls;
+    double *state;                                            /* radius, x, d */
+    double *radius, *x, *d;                                   /* 0: not chosen yet */
+    double *r, *J, *scaled, *s, *u, *v, *ur, *step, *x1, *r1; /* ur = U'r */
 } lm;
 
 static double norm(long n, const double *x)
@@ -142,9 +144,10 @@ static double scaled_norm(const lm *l, const double *x)
 }
 
 /* one iteration; *why is set when it is over */
-static int iterate(lm *l, double *radius, int *why, hnn_error *e)
+static int iterate(lm *l, int *why, hnn_error *e)
 {
     int code;
+    double *radius = l->radius;
     double size = norm(l->m, l->r);
     if (size == 0 || gradient(l, size) <= l->o.gradient) {
         *why = size == 0 ? HNN_LM_ZERO : HNN_LM_GRADIENT;
@@ -165,10 +168,10 @@ static int iterate(lm *l, double *radius, int *why, hnn_error *e)
                 s += l->J[i * l->n + j] * l->step[j];
             linear = hypot(linear, s);
         }
-        l->out->calls++;
+        l->calls++;
         if ((code = l->call(l->data, l->x1, l->r1, NULL)))
             return hnn_fail(e, code, "least squares: the residuals failed in iteration %ld",
-                            l->out->iterations + 1);
+                            l->iterations + 1);
         double size1 = finite_all(l->m, l->r1) ? norm(l->m, l->r1) : INFINITY, f = size1 / size;
         double actual = 1 - f * f;
         double predicted = linear / size * (linear / size) + 2 * lambda * (moved / size) * (moved / size);
@@ -180,14 +183,14 @@ static int iterate(lm *l, double *radius, int *why, hnn_error *e)
         good = ratio > 1e-4;
         if (good) {
             memcpy(l->x, l->x1, sizeof *l->x * (size_t)l->n);
-            l->out->calls++;
+            l->calls++;
             if ((code = l->call(l->data, l->x, l->r, l->J)))
                 return hnn_fail(e, code, "least squares: the residuals failed in iteration %ld",
-                                l->out->iterations + 1);
+                                l->iterations + 1);
             if (!finite_all((long)l->m * l->n, l->J))
                 return hnn_fail(e, HNN_EARG, "least squares: a derivative is not finite in iteration %ld",
-                                l->out->iterations + 1);
-            l->out->iterations++;
+                                l->iterations + 1);
+            l->iterations++;
         }
         if (fabs(actual) <= l->o.reduction && predicted <= l->o.reduction)
             *why = HNN_LM_REDUCTION;
@@ -197,10 +200,89 @@ static int iterate(lm *l, double *radius, int *why, hnn_error *e)
     return HNN_OK;
 }
 
-/* rank, covariance, standard errors, null directions at x */
-static int describe(lm *l, hnn_error *e)
+/* ---- A run ------------------------------------------------------------------------------------------------------------ */
+
+void hnn_lm_run_free(hnn_lm_run *l)
 {
-    hnn_lm_result *out = l->out;
+    if (l)
+        free(l->state);
+    free(l);
+}
+
+hnn_lm_run *hnn_lm_new(int m, int n, const double x[], const hnn_lm_options *o, hnn_error *e)
+{
+    if (m < 1 || n < 1) {
+        hnn_fail(e, HNN_EARG, "least squares: %d residuals, %d parameters; needed: at least 1, 1", m, n);
+        return NULL;
+    }
+    lm *l = calloc(1, sizeof *l);
+    size_t M = (size_t)(m > n ? m : n), N = (size_t)n;
+    if (l)
+        l->state = calloc(1 + 3 * M * N + N * N + 6 * N + 2 * M, sizeof *l->state);
+    if (!l || !l->state) {
+        hnn_lm_run_free(l);
+        hnn_fail(e, HNN_EMEM, "out of memory for least squares with %d residuals, %d parameters", m, n);
+        return NULL;
+    }
+    l->m = m, l->n = n, l->rows = (int)M;
+    l->o = o ? *o : (hnn_lm_options){0};
+    const struct {
+        double *at, usual;
+    } usual[] = {{&l->o.gradient, 1e-12},
+                 {&l->o.reduction, 1e-14},
+                 {&l->o.step, 1e-12},
+                 {&l->o.radius, 1},
+                 {&l->o.rank, 1e-9}};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (*usual[i].at == 0)
+            *usual[i].at = usual[i].usual;
+    l->radius = l->state;
+    l->x = l->radius + 1;
+    l->d = l->x + N;
+    l->J = l->d + N;
+    l->scaled = l->J + M * N;
+    l->u = l->scaled + M * N;
+    l->v = l->u + M * N;
+    l->s = l->v + N * N;
+    l->ur = l->s + N;
+    l->step = l->ur + N;
+    l->x1 = l->step + N;
+    l->r = l->x1 + N;
+    l->r1 = l->r + M;
+    memcpy(l->x, x, sizeof *x * N);
+    return l;
+}
+
+const double *hnn_lm_x(const hnn_lm_run *l) { return l->x; }
+
+double *hnn_lm_state(hnn_lm_run *l, long *count)
+{
+    *count = 1 + 2 * (long)l->n;
+    return l->state;
+}
+
+static int know(lm *l, hnn_error *e)
+{
+    l->calls++;
+    int code = l->call(l->data, l->x, l->r, l->J);
+    if (code)
+        return hnn_fail(e, code, "least squares: the residuals failed at the start");
+    if (!finite_all(l->m, l->r) || !finite_all((long)l->m * l->n, l->J))
+        return hnn_fail(e, HNN_EARG, "least squares: a residual or derivative is not finite at the start");
+    l->known = 1;
+    return HNN_OK;
+}
+
+int hnn_lm_step(hnn_lm_run *l, hnn_residuals call, void *data, int *why, hnn_error *e)
+{
+    l->call = call, l->data = data, *why = 0;
+    int code = l->known ? HNN_OK : know(l, e);
+    return code ? code : iterate(l, why, e);
+}
+
+/* rank, covariance, standard errors, null directions at x */
+static int describe(lm *l, hnn_lm_result *out, hnn_error *e)
+{
     int n = l->n, code = decompose(l, 1, e);
     if (code)
         return code;
@@ -253,67 +335,34 @@ int hnn_lm(int m, int n, double x[], hnn_residuals call, void *data, const hnn_l
            hnn_lm_result *out, hnn_error *e)
 {
     *out = (hnn_lm_result){0};
-    if (m < 1 || n < 1)
-        return hnn_fail(e, HNN_EARG, "least squares: %d residuals, %d parameters; needed: at least 1, 1", m,
-                        n);
-    lm l = {.m = m, .n = n, .rows = m > n ? m : n, .call = call, .data = data, .out = out, .x = x};
-    l.o = o ? *o : (hnn_lm_options){0};
-    const struct {
-        double *at, usual;
-    } usual[] = {{&l.o.gradient, 1e-12},
-                 {&l.o.reduction, 1e-14},
-                 {&l.o.step, 1e-12},
-                 {&l.o.radius, 1},
-                 {&l.o.rank, 1e-9}};
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        if (*usual[i].at == 0)
-            *usual[i].at = usual[i].usual;
-    if (l.o.iterations == 0)
-        l.o.iterations = 200;
-    size_t M = (size_t)l.rows, N = (size_t)n;
+    lm *l = hnn_lm_new(m, n, x, o, e);
+    if (!l)
+        return m < 1 || n < 1 ? HNN_EARG : HNN_EMEM;
+    size_t N = (size_t)n;
+    long most = l->o.iterations ? l->o.iterations : 200;
+    int code = HNN_OK, why = 0;
+    l->call = call, l->data = data;
     out->cov = calloc(3 * N * N + N, sizeof *out->cov);
-    l.block = calloc(3 * M * N + N * N + 5 * N + 2 * M, sizeof *l.block);
-    int code, why = 0;
-    double radius = 0;
-    if (!out->cov || !l.block) {
+    if (!out->cov)
         code =
             hnn_fail(e, HNN_EMEM, "out of memory for least squares with %d residuals, %d parameters", m, n);
-        goto done;
-    }
-    out->null = out->cov + N * N;
-    out->direction = out->null + N * N;
-    out->error = out->direction + N * N;
-    l.J = l.block;
-    l.scaled = l.J + M * N;
-    l.u = l.scaled + M * N;
-    l.v = l.u + M * N;
-    l.d = l.v + N * N;
-    l.s = l.d + N;
-    l.ur = l.s + N;
-    l.step = l.ur + N;
-    l.x1 = l.step + N;
-    l.r = l.x1 + N;
-    l.r1 = l.r + M;
-    out->calls = 1;
-    if ((code = call(data, x, l.r, l.J))) {
-        hnn_fail(e, code, "least squares: the residuals failed at the start");
-        goto done;
-    }
-    if (!finite_all(m, l.r) || !finite_all((long)m * n, l.J)) {
-        code = hnn_fail(e, HNN_EARG, "least squares: a residual or derivative is not finite at the start");
-        goto done;
+    else {
+        out->null = out->cov + N * N;
+        out->direction = out->null + N * N;
+        out->error = out->direction + N * N;
+        code = know(l, e);
     }
     while (!why && !code) {
-        if (out->iterations >= l.o.iterations)
+        if (l->iterations >= most)
             why = HNN_LM_ITERATIONS;
         else
-            code = iterate(&l, &radius, &why, e);
+            code = iterate(l, &why, e);
     }
-    out->why = why;
+    out->why = why, out->iterations = l->iterations, out->calls = l->calls;
+    memcpy(x, l->x, sizeof *x * N);
     if (!code)
-        code = describe(&l, e);
-done:
-    free(l.block);
+        code = describe(l, out, e);
+    hnn_lm_run_free(l);
     if (code)
         hnn_lm_free(out);
     return code;

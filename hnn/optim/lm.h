@@ -47,4 +47,16 @@ int hnn_lm(int m, int n, double x[], hnn_residuals call, void *data, const hnn_l
            hnn_lm_result *out, hnn_error *e);
 void hnn_lm_free(hnn_lm_result *r);
 
+/* The same in single steps. */
+typedef struct hnn_lm_run hnn_lm_run;
+/* hnn_lm_new - start at x [n]; o->iterations is not read. NULL and e: HNN_EARG, HNN_EMEM. */
+hnn_lm_run *hnn_lm_new(int m, int n, const double x[], const hnn_lm_options *o, hnn_error *e);
+void hnn_lm_run_free(hnn_lm_run *l);
+/* hnn_lm_step - go on until a step lowers |r|, or *why is one of the reasons above to end; else *why is 0. */
+int hnn_lm_step(hnn_lm_run *l, hnn_residuals call, void *data, int *why, hnn_error *e);
+const double *hnn_lm_x(const hnn_lm_run *l); /* [n] where it is */
+/* hnn_lm_state - all that a run remembers, to save between steps and to load into a new one of the same m and n, which then goes
+ * on to the same bits. */
+double *hnn_lm_state(hnn_lm_run *l, long *count);
+
 #endif
