@@ -15,10 +15,9 @@ typedef struct job {
     const hnn_compare_options *o;
     hnn_compare_result *r;
     hnn_drawn *drawn;        /* [seeds] */
-    const hnn_model *energy; /* the caller's, or stated */
-    hnn_model *stated;
-    hnn_model *still; /* the constant predictor: H = 0 */
-    long parameters;  /* of the first model, when counts are matched */
+    const hnn_model *energy; /* the result's */
+    hnn_model *still;        /* the constant predictor: H = 0 */
+    long parameters;         /* of the first model, when counts are matched */
     int next, failed;
     hnn_error error;
     pthread_mutex_t lock;
@@ -173,7 +172,7 @@ static int gather(const hnn_compare_row *r, int seeds, int id, double x[])
     return n;
 }
 
-static int summarise(hnn_compare_result *r, uint64_t seed, hnn_error *e)
+int hnn_compare_summarise(hnn_compare_result *r, uint64_t seed, hnn_error *e)
 {
     double *a = malloc(2 * sizeof *a * (size_t)r->seeds), *b = a ? a + r->seeds : NULL;
     int code = a ? HNN_OK : hnn_fail(e, HNN_EMEM, "compare: out of memory");
@@ -235,6 +234,15 @@ static int set_rows(job *j, hnn_error *e)
     return r->row ? HNN_OK : hnn_fail(e, HNN_EMEM, "compare: out of memory");
 }
 
+void hnn_compare_name(const hnn_compare_options *o, hnn_compare_result *r)
+{
+    const hnn_system *s = o->data || o->typed ? NULL : o->system;
+    const char *unit[] = {s ? s->unit_q : NULL, s ? s->unit_p : NULL, s ? s->unit_t : NULL};
+    snprintf(r->system, sizeof r->system, "%s", o->data ? "data" : o->typed ? "typed" : s->name);
+    for (int k = 0; k < 3; k++)
+        snprintf(r->unit[k], sizeof r->unit[k], "%s", unit[k] ? unit[k] : "");
+}
+
 static int set_up(job *j, hnn_error *e)
 {
     const hnn_compare_options *o = j->o;
@@ -252,7 +260,8 @@ static int set_up(job *j, hnn_error *e)
     if (code)
         return code;
     r->dof = o->data ? o->data->dof : r->truth->spec.dof;
-    snprintf(r->system, sizeof r->system, "%s", o->data ? "data" : o->typed ? "typed" : o->system->name);
+    r->angles = angles_of(o);
+    hnn_compare_name(o, r);
     j->drawn = calloc((size_t)r->seeds, sizeof *j->drawn);
     r->train = calloc((size_t)r->seeds, sizeof *r->train),
     r->test = calloc((size_t)r->seeds, sizeof *r->test);
@@ -262,12 +271,10 @@ static int set_up(job *j, hnn_error *e)
         code = hnn_compare_data(o, r->truth, o->seed + (uint64_t)k, &j->drawn[k], e);
     hnn_model_spec zero = {.model = "text", .dof = r->dof, .H = "0"};
     code = code ? code : hnn_model_new(&zero, 0, &j->still, e);
-    j->energy = o->energy;
-    if (!code && !o->energy && o->energy_text) {
-        zero.H = o->energy_text;
-        code = hnn_model_new(&zero, 0, &j->stated, e);
-        j->energy = j->stated;
-    }
+    zero.H = o->energy_text;
+    if (!code && (o->energy || o->energy_text))
+        code = o->energy ? hnn_model_copy(o->energy, &r->stated, e) : hnn_model_new(&zero, 0, &r->stated, e);
+    j->energy = r->stated;
     return code ? code : set_rows(j, e);
 }
 
@@ -283,7 +290,7 @@ int hnn_compare(const hnn_compare_options *o, hnn_compare_result *r, hnn_error *
             *e = j.error;
     }
     r->interrupted = o->interrupt && *o->interrupt;
-    code = code ? code : summarise(r, o->seed, e);
+    code = code ? code : hnn_compare_summarise(r, o->seed, e);
     for (int k = 0; k < r->seeds && j.drawn; k++) {
         if (!code) { /* the report draws what the models saw */
             r->train[k] = j.drawn[k].train, j.drawn[k].train = (hnn_data){0};
@@ -293,7 +300,6 @@ int hnn_compare(const hnn_compare_options *o, hnn_compare_result *r, hnn_error *
     }
     free(j.drawn);
     hnn_model_free(j.still);
-    hnn_model_free(j.stated);
     if (code)
         hnn_compare_free(r);
     return code;
@@ -318,5 +324,6 @@ void hnn_compare_free(hnn_compare_result *r)
     free(r->train);
     free(r->test);
     hnn_model_free(r->truth);
+    hnn_model_free(r->stated);
     *r = (hnn_compare_result){0};
 }

@@ -81,18 +81,36 @@ typedef struct hnn_compare_row { /* one model */
         against[HNN_METRICS]; /* with the first model; p is Holm-adjusted over metrics, NaN under 10 seeds */
 } hnn_compare_row;
 
+/* What is followed over the number of training trajectories. */
+enum { HNN_SIZE_METRICS = 3, HNN_COMPARE_SIZES = 16 };
+int hnn_size_metric(int i); /* an hnn_metric_id */
+
+typedef struct hnn_compare_size { /* the same comparison with so many trajectories */
+    int trajectories;
+    hnn_summary summary[HNN_COMPARE_MODELS][HNN_SIZE_METRICS];
+} hnn_compare_size;
+
 typedef struct hnn_compare_result {
     char system[64];
+    char unit[3][24];     /* of q, p and t; empty: dimensionless, or for measured data not known */
     int dof, seeds, rows; /* rows: models, then the reference rows */
     hnn_compare_row *row;
     hnn_data *train, *test; /* [seeds], as the models saw them */
     hnn_model *truth;       /* NULL for measured data */
+    hnn_model *stated;      /* the stated energy function of measured data; NULL: none */
+    unsigned angles;        /* bit i-1: q[i] is an angle */
     double h, span;
     int interrupted;
+    int sizes; /* of hnn_compare_sizes */
+    hnn_compare_size size[HNN_COMPARE_SIZES];
 } hnn_compare_result;
 
 /* hnn_compare - all of it. A model that fails on a seed counts as diverged. Errors: HNN_EARG, HNN_ESHAPE, HNN_EMEM. */
 int hnn_compare(const hnn_compare_options *o, hnn_compare_result *out, hnn_error *e);
+/* hnn_compare_sizes - the same again with n numbers of trajectories, into r->size: field error, rollout error, energy.
+ * Errors: of hnn_compare; HNN_EARG for n above HNN_COMPARE_SIZES, a size below 1, measured data. */
+int hnn_compare_sizes(const hnn_compare_options *o, int n, const int trajectories[], hnn_compare_result *r,
+                      hnn_error *e);
 void hnn_compare_free(hnn_compare_result *r);
 
 /* A published or recommended setting by name: "demo", "greydanus-spring", "greydanus-pendulum", "greydanus-two-body",

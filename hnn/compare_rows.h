@@ -21,5 +21,9 @@ typedef struct hnn_drawn {
 int hnn_compare_data(const hnn_compare_options *o, const hnn_model *truth, uint64_t seed, hnn_drawn *out,
                      hnn_error *e);
 void hnn_drawn_free(hnn_drawn *d);
+/* The name of the system and its units. */
+void hnn_compare_name(const hnn_compare_options *o, hnn_compare_result *r);
+/* Summaries and tests over the seeds, from the metrics of the runs. seed: of the bootstrap. */
+int hnn_compare_summarise(hnn_compare_result *r, uint64_t seed, hnn_error *e);
 
 #endif

@@ -85,6 +85,9 @@ int hnn_landscape_find(hnn_landscape_energy H, void *data, int dim, const double
                        const hnn_landscape_options *o, hnn_landscape *out, hnn_error *e);
 void hnn_landscape_free(hnn_landscape *l);
 
+/* hnn_flow_landscape - the hnn_flow * `flow` as H of hnn_landscape_find; where it cannot be evaluated is outside the domain. */
+int hnn_flow_landscape(void *flow, const double z[], double *H, double g[], double h[]);
+
 /* hnn_landscape_score - the F1 score of one-to-one matches (as many as possible) between true and learned equilibria: distance
  * norm(S^-1 dz) <= 0.05 sqrt(dim), same kind, index and spectrum; S = diag(scale), period [dim] or NULL. NaN when the truth has
  * no isolated equilibrium. Errors: HNN_EARG (dimensions differ, scale not positive), HNN_EMEM. */

@@ -11,8 +11,7 @@ enum {
     STARTS_PER_COORDINATE = 16
 }; /* beside the grid: a network's Hessian costs a millisecond, and a seed has many */
 
-/* A flow as the callback of landscape.h; where it cannot be evaluated is outside the domain. */
-static int at_point(void *data, const double z[], double *H, double g[], double h[])
+int hnn_flow_landscape(void *data, const double z[], double *H, double g[], double h[])
 {
     hnn_flow *f = data;
     int size = 2 * hnn_flow_dof(f), code = hnn_flow_energy(f, 1, 0, z, H, NULL);
@@ -44,8 +43,9 @@ int hnn_metric_landscape(const hnn_measuring *c, hnn_metric *out, hnn_error *e)
     for (int i = 0; i < c->dof && i < 32; i++)
         period[i] = c->test->angles >> i & 1 ? 2 * 3.14159265358979323846 : 0;
     hnn_landscape_options o = {.starts = STARTS_PER_COORDINATE * size, .period = period, .points_only = 1};
-    if (!(code = hnn_landscape_find(at_point, c->test->truth, size, c->lo, c->hi, &o, &truth, e)) && truth.n)
-        code = hnn_landscape_find(at_point, c->f, size, c->lo, c->hi, &o, &learned, e);
+    if (!(code = hnn_landscape_find(hnn_flow_landscape, c->test->truth, size, c->lo, c->hi, &o, &truth, e)) &&
+        truth.n)
+        code = hnn_landscape_find(hnn_flow_landscape, c->f, size, c->lo, c->hi, &o, &learned, e);
     if (!code)
         code = hnn_landscape_score(&truth, &learned, c->sd, period, &out->value, e);
     out->count = truth.n;

@@ -49,9 +49,8 @@ int hnn_by_construction(const hnn_model *m, int id);
 const char *hnn_metric_label(int id);         /* as in the table: "field error" */
 void hnn_short_number(hnn_text *t, double x); /* 0.123, 4.5e-7, inf, - for NaN */
 
-/* hnn_compare_page - the page of a comparison in `folder` (report.html and the figures). energy: of measured data, the
- * stated energy function; NULL: none. command: how it was made, for the reader. Errors: HNN_EARG, HNN_EIO, HNN_EMEM. */
-int hnn_compare_page(const hnn_compare_result *r, const hnn_model *energy, const char *folder,
-                     const char *command, hnn_error *e);
+/* hnn_compare_page - the page of a comparison in `folder` (report.html and the figures). command: how it was
+ * made, for the reader; NULL: not said. Errors: HNN_EARG, HNN_EIO, HNN_EMEM. */
+int hnn_compare_page(const hnn_compare_result *r, const char *folder, const char *command, hnn_error *e);
 
 #endif

@@ -33,6 +33,7 @@ typedef struct cli_command {
     const char *more;                /* further help, lines; NULL: none */
     const cli_option *const *groups; /* lists of options, each ends with a row without a name; NULL ends */
     int min_args, max_args;
+    int plain; /* 1: --out is only where files go, not a run that could be repeated */
     int (*run)(cli *c);
 } cli_command;
 
@@ -74,9 +75,10 @@ int cli_pairs(cli *c, const char *option, const char *text,
 /* run.c */
 int cli_usage(cli *c, const char *format, ...) HNN_PRINTF(2, 3); /* reports, returns CLI_USAGE */
 int cli_fail(cli *c, const char *format, ...) HNN_PRINTF(2, 3);  /* reports, returns CLI_FAILED */
-int cli_error(cli *c);           /* reports c->error: CLI_USAGE for HNN_EARG, else CLI_FAILED */
-int cli_begin(cli *c);           /* makes the run folder of --out and writes config.json into it */
-int cli_end(cli *c, int status); /* prints the results, writes results.json and results.txt */
+int cli_error(cli *c);                    /* reports c->error: CLI_USAGE for HNN_EARG, else CLI_FAILED */
+int cli_begin(cli *c);                    /* makes the run folder of --out and writes config.json into it */
+int cli_end(cli *c, int status);          /* prints the results, writes results.json and results.txt */
+void cli_line(const cli *c, hnn_text *t); /* the command as one would type it again, without --out */
 /* A file in the run folder; NULL when there is no --out. The caller frees it. */
 char *cli_path(cli *c, const char *file);
 int cli_save(cli *c, const char *path, const hnn_text *t); /* writes t, reports failure */
@@ -95,6 +97,6 @@ void cli_table(hnn_text *t, int columns, int rows, const char *const cells[]);
 /* One row of the list of commands each: cmd_NAME.c */
 extern const cli_command cli_cmd_list, cli_cmd_data, cli_cmd_diff, cli_cmd_simulate, cli_cmd_poincare,
     cli_cmd_lyapunov, cli_cmd_compare, cli_cmd_demo, cli_cmd_rollout, cli_cmd_verify, cli_cmd_train,
-    cli_cmd_landscape, cli_cmd_export;
+    cli_cmd_landscape, cli_cmd_export, cli_cmd_report;
 
 #endif

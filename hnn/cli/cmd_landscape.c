@@ -10,18 +10,7 @@
 
 static int evaluate(void *data, const double z[], double *H, double g[], double h[])
 {
-    hnn_flow *f = data;
-    if (cli_interrupted())
-        return HNN_EIO;
-    if (hnn_flow_energy(f, 1, 0, z, H, NULL))
-        *H = NAN;
-    int size = 2 * hnn_flow_dof(f);
-    if (g && hnn_flow_gradient(f, 1, 0, z, g, NULL))
-        g[0] = NAN;
-    if (h && hnn_flow_hessian(f, 1, 0, z, h, NULL))
-        for (int i = 0; i < size * size; i++)
-            h[i] = NAN;
-    return HNN_OK;
+    return cli_interrupted() ? HNN_EIO : hnn_flow_landscape(data, z, H, g, h);
 }
 
 static void numbers(hnn_text *t, int n, const double x[])
@@ -149,16 +138,7 @@ static int look(cli *c, cli_problem *p)
     return status;
 }
 
-static int run(cli *c)
-{
-    cli_problem p;
-    int status = cli_problem_open(c, &p);
-    if (status != CLI_OK)
-        return status;
-    status = look(c, &p);
-    cli_problem_close(&p);
-    return status;
-}
+static int run(cli *c) { return cli_with_problem(c, look); }
 
 static const cli_option own[] = {
     {"starts", "N", CLI_INT, "0", "random starts of Newton's method; 0: 64 for each coordinate", 0, 1e7},

@@ -191,16 +191,7 @@ end:
     return status;
 }
 
-static int run(cli *c)
-{
-    cli_problem p;
-    int status = cli_problem_open(c, &p);
-    if (status != CLI_OK)
-        return status;
-    status = integrate(c, &p);
-    cli_problem_close(&p);
-    return status;
-}
+static int run(cli *c) { return cli_with_problem(c, integrate); }
 
 static const cli_option own[] = {
     {"method", "NAME", CLI_TEXT, "gauss4", "'noether list methods' names them", 0, 0},

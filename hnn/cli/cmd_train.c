@@ -4,6 +4,7 @@
 #include "array.h"
 #include "compare_rows.h"
 #include "linalg/linalg.h"
+#include "result.h"
 #include "setup.h"
 
 #include <math.h>
@@ -108,10 +109,10 @@ static int constants(cli *c, const hnn_compare_model *row, const hnn_model *m, c
 
 /* ---- the run ---- */
 
-static int measure(cli *c, const cli_setup *s, const hnn_drawn *d, const hnn_model *m)
+static int measure(cli *c, const cli_setup *s, const hnn_drawn *d, hnn_compare_run *run)
 {
     static const int ids[] = {HNN_FIELD_ERROR, HNN_ROLLOUT_ERROR, HNN_ENERGY_MSE_TRUE};
-    hnn_metric v[HNN_METRICS];
+    const hnn_metric *v = run->metric;
     hnn_flow *truth = NULL, *energy = NULL;
     int code = s->o.data ? HNN_OK : hnn_flow_new(s->problem.model, NULL, &truth, &c->error);
     code = code || !s->o.energy ? code : hnn_flow_new(s->o.energy, NULL, &energy, &c->error);
@@ -123,7 +124,7 @@ static int measure(cli *c, const cli_setup *s, const hnn_drawn *d, const hnn_mod
                   .skip = ~0u};
     for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
         t.skip &= ~(1u << ids[k]);
-    code = code ? code : hnn_measure(m, &t, v, &c->error);
+    code = code ? code : hnn_measure(run->model, &t, run->metric, &c->error);
     for (size_t k = 0; k < sizeof ids / sizeof *ids && !code; k++) {
         const hnn_metric *x = &v[ids[k]];
         cli_json_number(&c->json, hnn_metric_name(ids[k]), x->why ? NAN : x->value);
@@ -137,11 +138,49 @@ static int measure(cli *c, const cli_setup *s, const hnn_drawn *d, const hnn_mod
     return code ? cli_error(c) : CLI_OK;
 }
 
-static int finish(cli *c, const cli_setup *s, const hnn_drawn *d, const hnn_model *m, const hnn_samples *x,
-                  const hnn_train_result *r)
+static int save(cli *c, const hnn_model *m)
+{
+    char *path = cli_path(c, "model.safetensors");
+    int status = CLI_OK;
+    if (!path || hnn_model_save(path, m, HNN_F64, &c->error))
+        status = path ? cli_error(c) : cli_fail(c, "out of memory");
+    else
+        hnn_text_printf(&c->out, "weights: %s\n", path);
+    free(path);
+    return status;
+}
+
+/* the same as a comparison of one model and one seed: for results.json, the data files and the report */
+static int as_comparison(cli *c, cli_setup *s, hnn_drawn *d, hnn_compare_run *run)
+{
+    hnn_compare_row row = {.parameters = run->model->size, .run = run};
+    hnn_compare_result r = {.dof = run->model->spec.dof,
+                            .seeds = 1,
+                            .rows = 1,
+                            .row = &row,
+                            .train = &d->train,
+                            .test = &d->test,
+                            .truth = s->o.data ? NULL : s->problem.model,
+                            .angles = s->o.data ? 0 : s->problem.row.angles,
+                            .interrupted = run->training.end == HNN_INTERRUPTED};
+    snprintf(row.label, sizeof row.label, "%s", run->model->row->name);
+    hnn_compare_name(&s->o, &r);
+    if (s->o.energy && hnn_model_copy(s->o.energy, &r.stated, &c->error))
+        return cli_error(c);
+    int status = hnn_compare_summarise(&r, s->o.seed, &c->error) ? cli_error(c) : CLI_OK;
+    if (status == CLI_OK)
+        cli_result_json(c, &r);
+    if (status == CLI_OK && cli_text(c, "out"))
+        status = cli_result_data(c, &r);
+    hnn_model_free(r.stated);
+    return status;
+}
+
+static int finish(cli *c, cli_setup *s, hnn_drawn *d, hnn_compare_run *run, const hnn_samples *x)
 {
     static const char *const ends[] = {"trained", "stopped early", "interrupted", "diverged"};
-    int status = CLI_OK;
+    const hnn_train_result *r = &run->training;
+    const hnn_model *m = run->model;
     cli_json_text(&c->json, "model", m->row->name);
     cli_json_text(&c->json, "learns", m->row->learns);
     cli_json_int(&c->json, "parameters", m->size);
@@ -156,22 +195,20 @@ static int finish(cli *c, const cli_setup *s, const hnn_drawn *d, const hnn_mode
     if (isfinite(r->validation))
         hnn_text_printf(&c->out, ", validation %.3g at step %ld", r->validation, r->best_step);
     hnn_text_add(&c->out, "\n");
-    if (cli_text(c, "out")) {
-        char *path = cli_path(c, "model.safetensors");
-        if (!path || hnn_model_save(path, m, HNN_F64, &c->error))
-            status = path ? cli_error(c) : cli_fail(c, "out of memory");
-        else
-            hnn_text_printf(&c->out, "weights: %s\n", path);
-        free(path);
-    }
+    int status = cli_text(c, "out") ? save(c, m) : CLI_OK;
+    for (int id = 0; id < HNN_METRICS; id++)
+        run->metric[id] = (hnn_metric){.value = NAN, .extra = NAN, .why = "interrupted"};
     if (r->end == HNN_INTERRUPTED && status == CLI_OK) {
         c->show = 1;
-        return CLI_INTERRUPTED;
+        status = as_comparison(c, s, d, run);
+        return status == CLI_OK ? CLI_INTERRUPTED : status;
     }
     if (status == CLI_OK && (m->row->flags & HNN_MODEL_TEXT) && m->size && m->size <= CLI_CONSTANTS)
         status = constants(c, &s->o.model[0], m, x);
     if (status == CLI_OK)
-        status = measure(c, s, d, m);
+        status = measure(c, s, d, run);
+    if (status == CLI_OK)
+        status = as_comparison(c, s, d, run);
     if (r->end == HNN_DIVERGED && status == CLI_OK) {
         c->show = 1;
         return cli_fail(c, "the loss left the finite numbers: a smaller --rate may help");
@@ -184,47 +221,39 @@ static int train(cli *c, cli_setup *s)
     hnn_compare_model *row = &s->o.model[0];
     hnn_train_options t = row->train;
     hnn_drawn d = {0};
-    hnn_model *m = NULL;
+    hnn_compare_run one = {0};
     hnn_samples x = {0}, v = {0};
-    hnn_train_result r = {0};
     cli_log log = {0};
     int dof = s->o.data ? s->data.dof : s->problem.dof, status;
-    char *checkpoint = cli_path(c, "checkpoint");
-    if (cli_has(c, "resume") && !checkpoint)
+    if (s->o.models != 1)
+        return cli_usage(c, "--model names one model; compare takes several");
+    if (cli_has(c, "resume") && !cli_text(c, "out"))
         return cli_usage(c, "--resume needs the --out DIR of the run that goes on");
+    char *checkpoint = cli_path(c, "checkpoint");
     t.seed = s->o.seed, t.interrupt = cli_interrupt_flag(), t.log = on_progress, t.user = &log;
     t.checkpoint = checkpoint, t.checkpoint_every = cli_int(c, "checkpoint-every"),
     t.resume = cli_has(c, "resume");
     int code = hnn_compare_data(&s->o, s->o.data ? NULL : s->problem.model, s->o.seed, &d, &c->error);
-    code = code ? code : hnn_compare_model_new(row, dof, &d.train, 0, s->o.seed, &m, &c->error);
-    code = code ? code : hnn_samples_new(&row->loss, m, &d.train, &x, &c->error);
+    code = code ? code : hnn_compare_model_new(row, dof, &d.train, 0, s->o.seed, &one.model, &c->error);
+    code = code ? code : hnn_samples_new(&row->loss, one.model, &d.train, &x, &c->error);
     if (!code && d.validation.ntraj)
-        code = hnn_samples_new(&row->loss, m, &d.validation, &v, &c->error);
+        code = hnn_samples_new(&row->loss, one.model, &d.validation, &v, &c->error);
     status = code ? cli_error(c) : cli_log_open(c, &log, t.resume);
-    if (status == CLI_OK && m->size && hnn_train(m, &row->loss, &x, v.n ? &v : NULL, &t, &r, &c->error))
+    if (status == CLI_OK && one.model->size &&
+        hnn_train(one.model, &row->loss, &x, v.n ? &v : NULL, &t, &one.training, &c->error))
         status = cli_error(c);
     if (status == CLI_OK)
-        status = finish(c, s, &d, m, &x, &r);
+        status = finish(c, s, &d, &one, &x);
     cli_log_close(&log);
     free(checkpoint);
-    hnn_train_result_free(&r);
+    hnn_train_result_free(&one.training);
     hnn_samples_free(&x), hnn_samples_free(&v);
     hnn_drawn_free(&d);
-    hnn_model_free(m);
+    hnn_model_free(one.model);
     return status;
 }
 
-static int run(cli *c)
-{
-    cli_setup s;
-    int status = cli_setup_open(c, &s, cli_text(c, "model"));
-    if (status == CLI_OK && s.o.models != 1)
-        status = cli_usage(c, "--model names one model; compare takes several");
-    if (status == CLI_OK)
-        status = train(c, &s);
-    cli_setup_close(&s);
-    return status;
-}
+static int run(cli *c) { return cli_with_setup(c, cli_text(c, "model"), train); }
 
 static const cli_option own[] = {
     {"model", "NAME", CLI_TEXT, "hnn", "'noether list models'", 0, 0},

@@ -10,7 +10,7 @@
 static const cli_command *const commands[] = {
     &cli_cmd_list,     &cli_cmd_data,     &cli_cmd_simulate, &cli_cmd_rollout, &cli_cmd_landscape,
     &cli_cmd_poincare, &cli_cmd_lyapunov, &cli_cmd_train,    &cli_cmd_compare, &cli_cmd_demo,
-    &cli_cmd_verify,   &cli_cmd_export,   &cli_cmd_diff,
+    &cli_cmd_report,   &cli_cmd_verify,   &cli_cmd_export,   &cli_cmd_diff,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

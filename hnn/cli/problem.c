@@ -27,26 +27,6 @@ const cli_option cli_sampling_options[] = {
 
 const char *cli_problem_name(const cli_problem *p) { return p->typed ? p->row.H : p->row.name; }
 
-void cli_coordinate(int dof, int i, char name[24])
-{
-    if (dof == 1)
-        snprintf(name, 24, "%s", i ? "p" : "q");
-    else
-        snprintf(name, 24, "%s[%d]", i < dof ? "q" : "p", i % dof + 1);
-}
-
-int cli_coordinate_of(int dof, const char *name)
-{
-    int block = *name == 'q' ? 0 : *name == 'p' ? 1 : -1, i = 1, used = 0;
-    if (block < 0)
-        return -1;
-    if (name[1] && (sscanf(name + 1, "[%d]%n", &i, &used) != 1 || !used || name[1 + used]))
-        return -1;
-    if ((!name[1] && dof > 1) || i < 1 || i > dof)
-        return -1;
-    return block * dof + i - 1;
-}
-
 /* the largest literal index of q[..] or p[..] in the text; *open: n stands in it as a word */
 static int typed_dof(const char *text, int *open)
 {
@@ -160,19 +140,29 @@ static int is_file(const char *name)
            (!hnn_system_find(name, NULL) && !stat(name, &st));
 }
 
+/* what a run folder keeps beside the models: the true system, a stated energy */
+static int is_known(const char *file)
+{
+    return !strcmp(file, "truth.safetensors") || !strcmp(file, "stated.safetensors");
+}
+
 static int weights_of(cli *c, const char *name, char path[4096])
 {
     struct stat st;
     glob_t g;
+    char pattern[4096];
     snprintf(path, 4096, "%.4000s", name);
     if (stat(name, &st) || !S_ISDIR(st.st_mode))
         return CLI_OK;
-    snprintf(path, 4096, "%.4000s/*.safetensors", name);
-    if (glob(path, 0, NULL, &g) || !g.gl_pathc)
-        return cli_usage(c, "%.200s holds no model (*.safetensors)", name);
-    snprintf(path, 4096, "%.4000s", g.gl_pathv[0]);
-    globfree(&g);
-    return CLI_OK;
+    snprintf(pattern, sizeof pattern, "%.4000s/*.safetensors", name);
+    *path = 0;
+    if (!glob(pattern, 0, NULL, &g)) {
+        for (size_t i = 0; i < g.gl_pathc && !*path; i++)
+            if (!is_known(strrchr(g.gl_pathv[i], '/') + 1))
+                snprintf(path, 4096, "%.4000s", g.gl_pathv[i]);
+        globfree(&g);
+    }
+    return *path ? CLI_OK : cli_usage(c, "%.200s holds no model (*.safetensors)", name);
 }
 
 static int learned_row(cli *c, cli_problem *p)
@@ -251,225 +241,4 @@ int cli_problem_row(cli *c, cli_problem *p)
     if (status == CLI_OK && cli_has(c, "energy"))
         status = range(c, "energy", cli_text(c, "energy"), p->row.energy);
     return status;
-}
-
-/* ---- the field, which Ctrl-C can stop ---- */
-
-static int go_on(int code) { return code ? code : cli_interrupted(); }
-static int rhs(void *user, double t, const double y[], double d[])
-{
-    const ode_field *f = ((cli_problem *)user)->inner;
-    return go_on(f->rhs(f->user, t, y, d));
-}
-static int dHdp(void *user, double t, const double y[], double d[])
-{
-    const ode_field *f = ((cli_problem *)user)->inner;
-    return go_on(f->dHdp(f->user, t, y, d));
-}
-static int dHdq(void *user, double t, const double y[], double d[])
-{
-    const ode_field *f = ((cli_problem *)user)->inner;
-    return go_on(f->dHdq(f->user, t, y, d));
-}
-static int energy(void *user, double t, const double y[], double *H)
-{
-    const ode_field *f = ((cli_problem *)user)->inner;
-    return f->energy(f->user, t, y, H);
-}
-static int jacobian(void *user, double t, const double y[], double B[])
-{
-    const ode_field *f = ((cli_problem *)user)->inner;
-    return go_on(f->jacobian(f->user, t, y, B));
-}
-
-/* H = T(p) + V(q), and T quadratic: the mixed second derivatives are 0, and those of p the same, at random states. For
- * the analytic functions that texts are, one state would almost surely do. */
-static unsigned shape_of_H(const cli_problem *p)
-{
-    enum { STATES = 6, MOST = 64 };
-    int n = p->dof, size = 2 * n, finite = 0;
-    unsigned kind = ODE_SEPARABLE | ODE_QUADRATIC_T;
-    if (n > MOST || !(p->field.kind & ODE_CANONICAL))
-        return 0;
-    double *work = malloc(sizeof *work * (size_t)(2 * size + 2 * size * size)), *lo = work, *hi = lo + size,
-           *A = hi + size, *first = A + size * size;
-    if (!work || hnn_system_box(&p->row, n, p->value, lo, hi, NULL)) {
-        free(work);
-        return 0;
-    }
-    for (int k = 0; k < STATES; k++) {
-        hnn_rng r = hnn_rng_stream(0, HNN_RNG_USER, (uint64_t)k);
-        double z[2 * MOST], scale = 0;
-        for (int i = 0; i < size; i++)
-            z[i] = hnn_rng_between(&r, lo[i], hi[i]);
-        int bad = hnn_flow_hessian(p->flow, 1, 0, z, A, NULL);
-        for (int i = 0; i < size * size && !bad; i++)
-            bad = !isfinite(A[i]);
-        if (bad)
-            continue;
-        if (!finite++)
-            memcpy(first, A, sizeof *A * (size_t)(size * size));
-        for (int i = n; i < size; i++)
-            for (int j = n; j < size; j++)
-                scale = fmax(scale, fabs(A[i * size + j]));
-        for (int i = n; i < size; i++)
-            for (int j = 0; j < size; j++) {
-                if (j < n && A[i * size + j] != 0)
-                    kind = 0;
-                else if (j >= n && fabs(A[i * size + j] - first[i * size + j]) > 1e-13 * scale)
-                    kind &= ~(unsigned)ODE_QUADRATIC_T;
-            }
-    }
-    free(work);
-    return finite > 1 ? kind : 0;
-}
-
-int cli_problem_open(cli *c, cli_problem *p)
-{
-    int status = cli_problem_row(c, p);
-    if (status != CLI_OK) {
-        cli_problem_close(p);
-        return status;
-    }
-    if ((!p->learned && hnn_model_system(&p->row, p->dof, p->value, &p->model, &c->error)) ||
-        hnn_flow_new(p->model, NULL, &p->flow, &c->error)) {
-        status = cli_error(c);
-        if (strstr(c->error.message, "unknown name"))
-            fprintf(stderr, "names are q, p, t, those of --set%s\n",
-                    p->row.dissipation ? ", and in the dissipation v" : "");
-        cli_problem_close(p);
-        return status;
-    }
-    p->inner = hnn_flow_ode(p->flow);
-    p->field = *p->inner;
-    p->field.user = p;
-    p->field.rhs = p->inner->rhs ? rhs : NULL;
-    p->field.dHdp = p->inner->dHdp ? dHdp : NULL;
-    p->field.dHdq = p->inner->dHdq ? dHdq : NULL;
-    p->field.energy = p->inner->energy ? energy : NULL;
-    p->field.jacobian = p->inner->jacobian ? jacobian : NULL;
-    p->field.kind |= shape_of_H(p);
-    return CLI_OK;
-}
-
-void cli_problem_close(cli_problem *p)
-{
-    hnn_flow_free(p->flow);
-    hnn_model_free(p->model);
-    p->flow = NULL, p->model = NULL;
-}
-
-int cli_function(cli *c, const cli_problem *p, const char *option, const char *text, hnn_model **m,
-                 hnn_flow **f)
-{
-    hnn_system row = p->row;
-    row.H = text, row.space = 0;
-    row.dissipation = row.drive = NULL;
-    *m = NULL, *f = NULL;
-    if (hnn_model_system(&row, p->dof, p->value, m, &c->error) || hnn_flow_new(*m, NULL, f, &c->error)) {
-        hnn_model_free(*m);
-        *m = NULL;
-        return cli_usage(c, "--%s: %s", option, c->error.message);
-    }
-    return CLI_OK;
-}
-
-/* ---- starts ---- */
-
-typedef struct start_state {
-    int dof;
-    double *z;
-} start_state;
-
-static int put_start(cli *c, void *to, const char *name, const char *text)
-{
-    start_state *s = to;
-    int one = cli_coordinate_of(s->dof, name), n = s->dof, status = CLI_OK;
-    int block = !strcmp(name, "q") ? 0 : !strcmp(name, "p") ? n : -1;
-    if (one < 0 && block < 0)
-        return cli_usage(c, "--start: '%.20s' is no coordinate of %d %s of freedom", name, n,
-                         n == 1 ? "degree" : "degrees");
-    if (*text != '[') {
-        double x;
-        if (one < 0)
-            return cli_usage(c, "--start %s needs %d numbers, [x,y,...]", name, n);
-        if (!cli_number(text, &x))
-            return cli_usage(c, "--start %s needs a number, not '%.60s'", name, text);
-        s->z[one] = x;
-        return CLI_OK;
-    }
-    ad_tape *t = ad_new();
-    ad_var v = ad_parse(t, text, 0, NULL, NULL);
-    const double *x = ad_value(v);
-    if (ad_status(t) || !x)
-        status = cli_usage(c, "--start %s: %s", name, ad_message(t));
-    else if (block < 0 || ad_rows(v) != 1 || ad_cols(v) != n)
-        status = cli_usage(c, "--start %s needs %d numbers in one row, not %d x %d", name, block < 0 ? 1 : n,
-                           ad_rows(v), ad_cols(v));
-    else
-        memcpy(s->z + block, x, sizeof *x * (size_t)n);
-    ad_free(t);
-    return status;
-}
-
-int cli_start(cli *c, cli_problem *p, double z[])
-{
-    const char *text;
-    int status = CLI_OK;
-    start_state s = {p->dof, z};
-    if (!cli_has(c, "start")) {
-        uint64_t seed = (uint64_t)cli_int(c, "seed");
-        int bad = p->row.start || p->row.space
-                      ? hnn_system_start(&p->row, p->dof, p->value, z, &c->error)
-                      : hnn_draw_starts(&p->row, p->value, p->flow, seed, HNN_RNG_START, 0, 1, z, &c->error);
-        return bad ? cli_fail(c, "%s", c->error.message) : CLI_OK;
-    }
-    for (int i = 0; i < 2 * p->dof; i++)
-        z[i] = 0;
-    for (int i = 0; cli_list(c, "start", i, &text) && status == CLI_OK; i++)
-        status = cli_pairs(c, "start", text, put_start, &s);
-    return status;
-}
-
-void cli_problem_json(cli *c, const cli_problem *p)
-{
-    cli_json *j = &c->json;
-    hnn_text H = {0};
-    cli_json_object(j, "system");
-    cli_json_text(j, "name", p->typed ? NULL : p->row.name);
-    if (p->learned)
-        cli_json_text(j, "model", p->model->row->name);
-    hnn_system_hamiltonian(&p->row, p->dof, &H, &c->error);
-    cli_json_text(j, "H", H.s);
-    hnn_text_free(&H);
-    cli_json_text(j, "dissipation", p->row.dissipation);
-    cli_json_text(j, "drive", p->row.drive);
-    cli_json_int(j, "degrees_of_freedom", p->dof);
-    cli_json_object(j, "parameters");
-    for (int i = 0; i < p->parameters; i++)
-        cli_json_number(j, p->row.parameter[i].name, p->value[i]);
-    cli_json_close(j);
-    cli_json_close(j);
-}
-
-const ode_method *cli_method(cli *c, const ode_field *f, const char *name, int *status)
-{
-    const ode_method *m = ode_method_find(name);
-    if (!m) {
-        const char *words[256];
-        int n = 0;
-        for (; n < ode_method_count() && n < 256; n++)
-            words[n] = ode_method_at(n)->name;
-        const char *near = cli_nearest(name, n, words);
-        *status = near ? cli_usage(c, "no method is called '%.40s': did you mean '%s'?", name, near)
-                       : cli_usage(c, "no method is called '%.40s'; 'noether list methods' names them", name);
-        return NULL;
-    }
-    const char *why = ode_method_refuses(m, f);
-    if (why) {
-        *status = cli_usage(c, "%s: %s", name, why);
-        return NULL;
-    }
-    *status = CLI_OK;
-    return m;
 }

@@ -30,6 +30,8 @@ extern const cli_option cli_sampling_options[]; /* --box --energy */
 int cli_problem_row(cli *c, cli_problem *p);
 int cli_problem_open(cli *c, cli_problem *p);
 void cli_problem_close(cli_problem *p);
+/* cli_with_problem - opens it, does the work, closes it: the command of those that have nothing else to set up. */
+int cli_with_problem(cli *c, int (*work)(cli *c, cli_problem *p));
 
 /* --start: q=1,p=0 or q=[1,0],p=[0,1], else a state drawn from the system's box (bodies: their usual start). */
 int cli_start(cli *c, cli_problem *p, double z[]);

@@ -166,12 +166,30 @@ static void processor(cli_json *j)
     cli_json_close(j);
 }
 
+void cli_line(const cli *c, hnn_text *t)
+{
+    hnn_text_printf(t, "noether %s", c->command->name);
+    for (int i = 0; i < c->argc; i++)
+        hnn_text_printf(t, strpbrk(c->argv[i], " *()^") ? " \"%s\"" : " %s", c->argv[i]);
+    for (int i = 0; i < c->ngiven; i++)
+        if (strcmp(c->given[i].option->name, "out"))
+            hnn_text_printf(t,
+                            strpbrk(c->given[i].text, " *()^") ? " --%s \"%s\""
+                            : *c->given[i].text                ? " --%s %s"
+                                                               : " --%s%s",
+                            c->given[i].option->name, c->given[i].text);
+}
+
 static void configuration(const cli *c, cli_json *j)
 {
     cli_json_object(j, NULL);
     cli_json_text(j, "program", "noether");
     cli_json_text(j, "version", NOETHER_VERSION);
     cli_json_text(j, "command", c->command->name);
+    hnn_text line = {0};
+    cli_line(c, &line);
+    cli_json_text(j, "line", line.s);
+    hnn_text_free(&line);
     cli_json_array(j, "arguments");
     for (int i = 0; i < c->argc; i++)
         cli_json_text(j, NULL, c->argv[i]);
@@ -207,6 +225,8 @@ int cli_begin(cli *c)
         return CLI_OK;
     if (make_folder(dir, &c->error))
         return cli_error(c);
+    if (c->command->plain)
+        return CLI_OK;
     cli_json j = {0};
     configuration(c, &j);
     char *path = cli_path(c, "config.json");
@@ -233,7 +253,7 @@ int cli_end(cli *c, int status)
         return cli_fail(c, "cannot write the results to stdout: %s", strerror(errno));
     const hnn_text *what[] = {&c->json.text, &c->out};
     const char *const name[] = {"results.json", "results.txt"};
-    for (int i = 0; i < 2 && cli_text(c, "out"); i++) {
+    for (int i = 0; i < 2 && cli_text(c, "out") && !c->command->plain; i++) {
         char *path = cli_path(c, name[i]);
         int saved = path ? cli_save(c, path, what[i]) : cli_fail(c, "out of memory");
         free(path);

@@ -279,7 +279,7 @@ static int pair_of(cli *c, const char *option, double r[2])
     return cli_usage(c, "--%s needs a range LO:HI, not '%.60s'", option, text);
 }
 
-int cli_setup_open(cli *c, cli_setup *s, const char *models)
+static int set_up(cli *c, cli_setup *s, const char *models)
 {
     *s = (cli_setup){0};
     int protocol = cli_text(c, "protocol") != NULL, status = CLI_OK;
@@ -316,9 +316,14 @@ int cli_setup_open(cli *c, cli_setup *s, const char *models)
     return status;
 }
 
-void cli_setup_close(cli_setup *s)
+int cli_with_setup(cli *c, const char *models, int (*work)(cli *c, cli_setup *s))
 {
-    cli_problem_close(&s->problem);
-    hnn_data_free(&s->data);
-    free(s->models);
+    cli_setup s;
+    int status = set_up(c, &s, models);
+    if (status == CLI_OK)
+        status = work(c, &s);
+    cli_problem_close(&s.problem);
+    hnn_data_free(&s.data);
+    free(s.models);
+    return status;
 }

@@ -40,8 +40,8 @@ extern const cli_option cli_drawn_options[];    /* --protocol --trajectories --r
 extern const cli_option cli_model_options[];    /* --layers --width ... */
 extern const cli_option cli_training_options[]; /* --steps --rate ... */
 
-/* models: names separated by commas. Returns the exit status, reported; cli_setup_close in every case. */
-int cli_setup_open(cli *c, cli_setup *s, const char *models);
-void cli_setup_close(cli_setup *s);
+/* cli_with_setup - from the options, then the work. models: names separated by commas; NULL: those of the protocol. Returns the
+ * exit status, reported. */
+int cli_with_setup(cli *c, const char *models, int (*work)(cli *c, cli_setup *s));
 
 #endif

@@ -2,117 +2,24 @@
  * byte is read twice and none is hidden. */
 /* SPDX-License-Identifier: MIT */
 #include "array.h"
+#include "json.h"
 #include "npy.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A strict reader for the header: objects, strings, non-negative integers and arrays of them. */
-struct json {
-    const char *s, *end;
-    hnn_text string; /* the last string read, unescaped */
-};
-
-static char json_peek(struct json *j)
-{
-    while (j->s < j->end && (*j->s == ' ' || *j->s == '\n' || *j->s == '\t' || *j->s == '\r'))
-        j->s++;
-    return j->s < j->end ? *j->s : 0;
-}
-
-static int json_take(struct json *j, char c)
-{
-    if (json_peek(j) != c)
-        return 0;
-    j->s++;
-    return 1;
-}
-
-static int hex4(const char *s, unsigned *x)
-{
-    *x = 0;
-    for (int i = 0; i < 4; i++) {
-        const char *digits = "0123456789abcdef", *at = strchr(digits, s[i] | (s[i] > '9' ? 32 : 0));
-        if (!s[i] || !at)
-            return 0;
-        *x = *x * 16 + (unsigned)(at - digits);
-    }
-    return 1;
-}
-
-static void add_utf8(hnn_text *t, unsigned c)
-{
-    char u[4];
-    size_t n = 0;
-    if (c < 0x80)
-        u[n++] = (char)c;
-    else {
-        if (c < 0x800)
-            u[n++] = (char)(0xc0 | c >> 6);
-        else {
-            if (c < 0x10000)
-                u[n++] = (char)(0xe0 | c >> 12);
-            else {
-                u[n++] = (char)(0xf0 | c >> 18);
-                u[n++] = (char)(0x80 | (c >> 12 & 63));
-            }
-            u[n++] = (char)(0x80 | (c >> 6 & 63));
-        }
-        u[n++] = (char)(0x80 | (c & 63));
-    }
-    hnn_text_bytes(t, u, n);
-}
-
-static int json_string(struct json *j)
-{
-    j->string.n = 0;
-    hnn_text_bytes(&j->string, "", 0);
-    if (!json_take(j, '"'))
-        return 0;
-    while (j->s < j->end && *j->s != '"') {
-        unsigned c = (unsigned char)*j->s++, low;
-        if (c < 32)
-            return 0;
-        if (c != '\\') {
-            hnn_text_bytes(&j->string, j->s - 1, 1);
-            continue;
-        }
-        if (j->s >= j->end)
-            return 0;
-        const char *from = "\"\\/bfnrt", *to = "\"\\/\b\f\n\r\t", *at = strchr(from, *j->s);
-        if (*j->s == 'u') {
-            if (j->end - j->s < 5 || !hex4(j->s + 1, &c) || c == 0)
-                return 0;
-            j->s += 5;
-            if (c >= 0xd800 && c < 0xdc00) { /* a surrogate pair */
-                if (j->end - j->s < 6 || j->s[0] != '\\' || j->s[1] != 'u' || !hex4(j->s + 2, &low) ||
-                    low < 0xdc00 || low > 0xdfff)
-                    return 0;
-                c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-                j->s += 6;
-            }
-            add_utf8(&j->string, c);
-        } else if (*j->s && at) {
-            hnn_text_bytes(&j->string, to + (at - from), 1);
-            j->s++;
-        } else
-            return 0;
-    }
-    return json_take(j, '"') && !j->string.failed && memchr(j->string.s, 0, j->string.n) == NULL;
-}
-
 /* [1, 2, ...] of at most max non-negative integers; -1 if malformed */
-static int json_integers(struct json *j, int max, uint64_t out[])
+static int json_integers(hnn_json_reader *j, int max, uint64_t out[])
 {
     int n = 0;
-    if (!json_take(j, '['))
+    if (!hnn_json_take(j, '['))
         return -1;
-    if (json_take(j, ']'))
+    if (hnn_json_take(j, ']'))
         return 0;
     do {
         uint64_t x = 0;
-        char c = json_peek(j);
+        char c = hnn_json_peek(j);
         if (n == max || c < '0' || c > '9')
             return -1;
         for (; j->s < j->end && *j->s >= '0' && *j->s <= '9'; j->s++) {
@@ -121,8 +28,8 @@ static int json_integers(struct json *j, int max, uint64_t out[])
             x = 10 * x + (uint64_t)(*j->s - '0');
         }
         out[n++] = x;
-    } while (json_take(j, ','));
-    return json_take(j, ']') ? n : -1;
+    } while (hnn_json_take(j, ','));
+    return hnn_json_take(j, ']') ? n : -1;
 }
 
 struct tensor {
@@ -131,16 +38,16 @@ struct tensor {
     uint64_t dim[HNN_MAXDIM], range[2];
 };
 
-static int json_tensor(struct json *j, struct tensor *t)
+static int json_tensor(hnn_json_reader *j, struct tensor *t)
 {
     int seen = 0;
-    if (!json_take(j, '{'))
+    if (!hnn_json_take(j, '{'))
         return 0;
     do {
-        if (!json_string(j) || !json_take(j, ':'))
+        if (!hnn_json_string(j) || !hnn_json_take(j, ':'))
             return 0;
         if (strcmp(j->string.s, "dtype") == 0) {
-            if ((seen & 1) || !json_string(j) || j->string.n >= sizeof t->type)
+            if ((seen & 1) || !hnn_json_string(j) || j->string.n >= sizeof t->type)
                 return 0;
             memcpy(t->type, j->string.s, j->string.n + 1);
             seen |= 1;
@@ -154,28 +61,28 @@ static int json_tensor(struct json *j, struct tensor *t)
             seen |= 4;
         } else
             return 0;
-    } while (json_take(j, ','));
-    return json_take(j, '}') && seen == 7;
+    } while (hnn_json_take(j, ','));
+    return hnn_json_take(j, '}') && seen == 7;
 }
 
-static int json_notes(struct json *j, hnn_arrays *s)
+static int json_notes(hnn_json_reader *j, hnn_arrays *s)
 {
-    if (!json_take(j, '{'))
+    if (!hnn_json_take(j, '{'))
         return 0;
-    if (json_take(j, '}'))
+    if (hnn_json_take(j, '}'))
         return 1;
     do {
         hnn_text key = {0};
-        int good = json_string(j) && json_take(j, ':');
+        int good = hnn_json_string(j) && hnn_json_take(j, ':');
         if (good)
             hnn_text_bytes(&key, j->string.s, j->string.n);
-        good =
-            good && !key.failed && json_string(j) && hnn_arrays_note(s, key.s, j->string.s, NULL) == HNN_OK;
+        good = good && !key.failed && hnn_json_string(j) &&
+               hnn_arrays_note(s, key.s, j->string.s, NULL) == HNN_OK;
         hnn_text_free(&key);
         if (!good)
             return 0;
-    } while (json_take(j, ','));
-    return json_take(j, '}');
+    } while (hnn_json_take(j, ','));
+    return hnn_json_take(j, '}');
 }
 
 static const struct {
@@ -236,12 +143,12 @@ static int safetensors_parse(const char *path, const char *bytes, size_t n, hnn_
     const unsigned char *data = (const unsigned char *)bytes + 8 + length;
     size_t room = n - 8 - (size_t)length, ranges = 0, capacity = 0;
     uint64_t(*range)[2] = NULL, next = 0;
-    struct json j = {bytes + 8, bytes + 8 + length, {0}};
+    hnn_json_reader j = {bytes + 8, bytes + 8 + length, {0}};
     hnn_text name = {0};
-    int code = HNN_OK, good = json_take(&j, '{'), more = good && !json_take(&j, '}');
+    int code = HNN_OK, good = hnn_json_take(&j, '{'), more = good && !hnn_json_take(&j, '}');
     while (!code && good && more) {
         struct tensor t = {0};
-        good = json_string(&j) && json_take(&j, ':');
+        good = hnn_json_string(&j) && hnn_json_take(&j, ':');
         name.n = 0;
         hnn_text_bytes(&name, j.string.s ? j.string.s : "", j.string.n);
         if (ranges == capacity) {
@@ -263,11 +170,11 @@ static int safetensors_parse(const char *path, const char *bytes, size_t n, hnn_
             range[ranges][0] = t.range[0];
             range[ranges++][1] = t.range[1];
         }
-        more = good && json_take(&j, ',');
+        more = good && hnn_json_take(&j, ',');
         if (good && !more)
-            good = json_take(&j, '}');
+            good = hnn_json_take(&j, '}');
     }
-    if (!code && (!good || json_peek(&j) != 0))
+    if (!code && (!good || hnn_json_peek(&j) != 0))
         code = hnn_fail(e, HNN_EFORMAT, "%s: byte %zu of the header is not what safetensors allows", path,
                         (size_t)(j.s - bytes));
     if (!code && ranges)

@@ -49,14 +49,6 @@ static void loss_curves(hnn_figures *p)
     hnn_fig_give_back(p, mark);
 }
 
-static void coordinate_name(int dof, int i, char name[16])
-{
-    if (dof == 1)
-        snprintf(name, 16, "%s", i ? "p" : "q");
-    else
-        snprintf(name, 16, "%s%d", i < dof ? "q" : "p", i % dof + 1);
-}
-
 /* one panel each for the first coordinates: truth, models with their range over the seeds */
 static void trajectories(hnn_figures *p)
 {
@@ -64,13 +56,14 @@ static void trajectories(hnn_figures *p)
     int dof = p->n / 2, panels = p->n < PANELS ? p->n : PANELS, mark = p->nowned, m = hnn_fig_models(p);
     hnn_plot plot[PANELS];
     hnn_series s[PANELS][HNN_FIG_SERIES];
-    char name[PANELS][16];
+    char name[PANELS][HNN_FIG_NAME], title[PANELS][HNN_FIG_NAME], time[HNN_FIG_NAME];
     int used[PANELS] = {0}, which[PANELS];
     long block = (long)p->times * p->n;
     double end = p->t[p->times - 1];
+    hnn_fig_name(p, -1, 0, time);
     for (int a = 0; a < panels; a++) { /* the first positions, then their momenta */
         which[a] = a < (panels + 1) / 2 ? a : dof + a - (panels + 1) / 2;
-        coordinate_name(dof, which[a], name[a]);
+        hnn_fig_name(p, which[a], 0, name[a]), hnn_fig_name(p, which[a], 1, title[a]);
         used[a] = hnn_fig_after(p, s[a], end);
     }
     for (int k = -1; k < m && !p->code; k++) {
@@ -113,8 +106,8 @@ static void trajectories(hnn_figures *p)
                                                .y = y};
         }
     for (int a = 0; a < panels; a++)
-        plot[a] = (hnn_plot){.title = name[a],
-                             .xlabel = "time",
+        plot[a] = (hnn_plot){.title = title[a],
+                             .xlabel = time,
                              .ylabel = name[a],
                              .width = 480,
                              .height = 300,
@@ -163,6 +156,8 @@ static void energies(hnn_figures *p)
     int used[2], mark = p->nowned, own = 0;
     long block = (long)p->times * p->n;
     double end = p->t[p->times - 1];
+    char time[HNN_FIG_NAME];
+    hnn_fig_name(p, -1, 0, time);
     used[0] = hnn_fig_after(p, s[0], end), used[1] = hnn_fig_after(p, s[1], end);
     for (int k = 0; k < hnn_fig_models(p) && !p->code && used[0] + 2 < HNN_FIG_SERIES; k++) {
         int seeds = p->r->seeds;
@@ -198,14 +193,14 @@ static void energies(hnn_figures *p)
     if (p->energy && !p->truth && !p->code && used[0] < HNN_FIG_SERIES)
         used[0] += measured_energy(p, s[0] + used[0]);
     hnn_plot plot[2] = {{.title = p->truth ? "true energy of the rollouts" : "stated energy",
-                         .xlabel = "time",
+                         .xlabel = time,
                          .ylabel = "H - H(0)",
                          .width = 480,
                          .height = 320,
                          .series = s[0],
                          .n = used[0]},
                         {.title = "each model's own energy",
-                         .xlabel = "time",
+                         .xlabel = time,
                          .ylabel = "learned H - H(0)",
                          .width = 480,
                          .height = 320,
@@ -233,56 +228,37 @@ static void energies(hnn_figures *p)
     hnn_fig_give_back(p, mark);
 }
 
-/* ---- spread over the seeds ---- */
-
-static void seeds_spread(hnn_figures *p)
-{
-    static const int ids[] = {HNN_FIELD_ERROR, HNN_ROLLOUT_ERROR, HNN_ENERGY_MSE_TRUE, HNN_H_ERROR};
-    enum { PANELS = sizeof ids / sizeof *ids };
-    hnn_plot plot[PANELS];
-    hnn_series s[PANELS][HNN_COMPARE_MODELS];
-    int m = hnn_fig_models(p), mark = p->nowned, panels = 0;
-    for (int a = 0; a < PANELS && !p->code; a++) {
-        int used = 0;
-        for (int k = 0; k < m && k < HNN_COMPARE_MODELS; k++) {
-            double *x = hnn_fig_room(p, p->r->seeds), *y = hnn_fig_room(p, p->r->seeds);
-            int n = 0;
-            for (int seed = 0; y && seed < p->r->seeds; seed++) {
-                const hnn_metric *v = &p->r->row[k].run[seed].metric[ids[a]];
-                if (!v->why && isfinite(v->value) && v->value > 0)
-                    x[n] = seed + 1 + 0.08 * (k - (m - 1) / 2.0), y[n++] = v->value;
-            }
-            if (n)
-                s[panels][used++] = (hnn_series){.kind = HNN_PLOT_POINTS,
-                                                 .label = p->r->row[k].label,
-                                                 .colour = k,
-                                                 .shape = k % 6 == HNN_CROSS ? HNN_TRIANGLE : k % 6,
-                                                 .width = 9,
-                                                 .n = n,
-                                                 .x = x,
-                                                 .y = y};
-        }
-        if (!used)
-            continue;
-        plot[panels] = (hnn_plot){.title = hnn_metric_label(ids[a]),
-                                  .xlabel = "seed",
-                                  .ylog = 1,
-                                  .width = 480,
-                                  .height = 260,
-                                  .x = {0, p->r->seeds + 1},
-                                  .series = s[panels],
-                                  .n = used};
-        panels++;
-    }
-    if (!p->code && panels) {
-        hnn_page_heading(&p->page, "Spread over the seeds");
-        hnn_fig_add(p, "seeds", "A seed draws data, noise and weights, and is shared by the models.", plot,
-                    panels, 2);
-    }
-    hnn_fig_give_back(p, mark);
-}
-
 /* ---- the page ---- */
+
+/* units, and how much of the test is extrapolation */
+static void where(const hnn_figures *p, hnn_text *t)
+{
+    const hnn_compare_result *r = p->r;
+    const hnn_data *d = &r->test[0];
+    long outside = 0;
+    double *range = malloc(2 * sizeof *range * (size_t)p->n);
+    for (int a = 0; range && a < p->n; a++)
+        hnn_fig_range(p, a, &range[2 * a], &range[2 * a + 1]);
+    for (long i = 0; range && i < d->n; i++) {
+        int out = 0;
+        for (int a = 0; a < p->n; a++)
+            out |= d->z[i * p->n + a] < range[2 * a] || d->z[i * p->n + a] > range[2 * a + 1];
+        outside += out;
+    }
+    if (*r->unit[0] || *r->unit[1] || *r->unit[2])
+        hnn_text_printf(t, "Units: q in %s, p in %s, t in %s, H in those of q p/t. ",
+                        *r->unit[0] ? r->unit[0] : "1", *r->unit[1] ? r->unit[1] : "1",
+                        *r->unit[2] ? r->unit[2] : "1");
+    else
+        hnn_text_add(t, r->truth ? "All quantities are dimensionless. " : "Units are those of the data. ");
+    if (range)
+        hnn_text_printf(
+            t,
+            "%ld of %ld held-out states of the first seed lie outside the range of its training states; "
+            "figures grey what lies there, and times after the training data.",
+            outside, d->n);
+    free(range);
+}
 
 static void first_page(hnn_figures *p, const char *command)
 {
@@ -299,9 +275,12 @@ static void first_page(hnn_figures *p, const char *command)
                     r->truth ? "against the clean field and on rollouts from held-out starts"
                              : "against held-out derivatives and on the held-out part of the recording");
     hnn_page_text(&p->page, line.s ? line.s : "");
+    hnn_text_free(&line);
+    where(p, &line);
+    hnn_page_text(&p->page, line.s ? line.s : "");
     if (command)
         hnn_page_pre(&p->page, command);
-    hnn_page_heading(&p->page, "Comparison");
+    hnn_page_heading(&p->page, r->rows > 1 ? "Comparison" : "Results");
     p->code = hnn_compare_table(r, &cells, p->e);
     if (!p->code)
         hnn_page_table(&p->page, cells.columns, cells.rows, (const char *const *)cells.s);
@@ -317,7 +296,7 @@ static void first_page(hnn_figures *p, const char *command)
     hnn_text_free(&notes), hnn_text_free(&title), hnn_text_free(&line);
 }
 
-static int prepare(hnn_figures *p, const hnn_model *energy)
+static int prepare(hnn_figures *p)
 {
     const hnn_compare_result *r = p->r;
     int count = r->rows * r->seeds;
@@ -339,8 +318,8 @@ static int prepare(hnn_figures *p, const hnn_model *energy)
         p->t[i] = span * i / (HNN_FIG_TIMES - 1);
     if (r->truth)
         p->code = hnn_flow_new(r->truth, NULL, &p->truth, p->e);
-    else if (energy)
-        p->code = hnn_flow_new(energy, NULL, &p->stated, p->e);
+    else if (r->stated)
+        p->code = hnn_flow_new(r->stated, NULL, &p->stated, p->e);
     p->energy = p->truth ? p->truth : p->stated;
     if (p->energy && !hnn_flow_has_energy(p->energy))
         p->energy = NULL;
@@ -353,8 +332,7 @@ static int prepare(hnn_figures *p, const hnn_model *energy)
     return p->code;
 }
 
-int hnn_compare_page(const hnn_compare_result *r, const hnn_model *energy, const char *folder,
-                     const char *command, hnn_error *e)
+int hnn_compare_page(const hnn_compare_result *r, const char *folder, const char *command, hnn_error *e)
 {
     hnn_error own;
     hnn_figures p = {.r = r, .e = e ? e : &own, .page = {.folder = folder}};
@@ -364,11 +342,12 @@ int hnn_compare_page(const hnn_compare_result *r, const hnn_model *energy, const
         return hnn_fail(e, HNN_EARG, "%.200s: the name of the folder is too long", folder);
     if (!r->seeds || !r->rows || !r->train || !r->test || !r->test[0].ntraj)
         return hnn_fail(e, HNN_EARG, "a comparison without runs has no page");
-    p.code = prepare(&p, energy);
+    p.code = prepare(&p);
     if (!p.code)
         first_page(&p, command);
-    static void (*const parts[])(hnn_figures *) = {hnn_fig_portraits, hnn_fig_orbits, trajectories,
-                                                   energies,          loss_curves,    seeds_spread};
+    static void (*const parts[])(hnn_figures *) = {hnn_fig_portraits, hnn_fig_orbits, hnn_fig_sections,
+                                                   trajectories,      energies,       loss_curves,
+                                                   hnn_fig_seeds,     hnn_fig_sizes};
     for (size_t k = 0; k < sizeof parts / sizeof *parts && !p.code; k++)
         parts[k](&p);
     if (p.code)

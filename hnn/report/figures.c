@@ -3,6 +3,7 @@
 #include "report/figures.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 double *hnn_fig_room(hnn_figures *p, long n)
@@ -103,4 +104,51 @@ int hnn_fig_rollouts(hnn_figures *p, hnn_flow *const f[], int count, int start, 
             return p->e ? p->e->code : HNN_EARG;
     }
     return HNN_OK;
+}
+
+void hnn_fig_name(const hnn_figures *p, int i, int bare, char name[HNN_FIG_NAME])
+{
+    int dof = p->n / 2, velocity = p->r->test[0].coords != HNN_QP;
+    const char *unit = p->r->unit[i < 0 ? 2 : i >= dof];
+    char letter = i < dof ? 'q' : velocity ? 'v' : 'p', index[12] = "";
+    if (dof > 1)
+        snprintf(index, sizeof index, "%d", i % dof + 1);
+    if (i < 0)
+        snprintf(name, HNN_FIG_NAME, "time%s%s%s", *unit ? " (" : "", unit, *unit ? ")" : "");
+    else if (bare || !*unit || (velocity && i >= dof))
+        snprintf(name, HNN_FIG_NAME, "%c%s", letter, index);
+    else
+        snprintf(name, HNN_FIG_NAME, "%c%s (%s)", letter, index, unit);
+}
+
+void hnn_fig_range(const hnn_figures *p, int a, double *lo, double *hi)
+{
+    const hnn_data *d = &p->r->train[0];
+    *lo = INFINITY, *hi = -INFINITY;
+    for (long i = 0; i < d->n; i++)
+        *lo = fmin(*lo, d->z[i * p->n + a]), *hi = fmax(*hi, d->z[i * p->n + a]);
+}
+
+int hnn_fig_outside(hnn_figures *p, int a, int b, const double box[4], hnn_series *s)
+{
+    double lo[2], hi[2], *x = hnn_fig_room(p, 16);
+    if (!x)
+        return 0;
+    hnn_fig_range(p, a, &lo[0], &hi[0]), hnn_fig_range(p, b, &lo[1], &hi[1]);
+    const double r[4][4] = {{box[0], lo[0], box[2], box[3]},
+                            {hi[0], box[1], box[2], box[3]},
+                            {lo[0], hi[0], box[2], lo[1]},
+                            {lo[0], hi[0], hi[1], box[3]}};
+    for (int k = 0; k < 4; k++)
+        for (int c = 0; c < 4; c++)
+            x[4 * c + k] = r[k][c]; /* x, x2, y, y2 of four rectangles */
+    s[0] = (hnn_series){.kind = HNN_PLOT_REGION,
+                        .label = "outside the data",
+                        .colour = HNN_GREY,
+                        .n = 4,
+                        .x = x,
+                        .x2 = x + 4,
+                        .y = x + 8,
+                        .y2 = x + 12};
+    return 1;
 }

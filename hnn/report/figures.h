@@ -12,7 +12,7 @@ enum { HNN_FIG_TIMES = 401, HNN_FIG_SERIES = 64 };
 typedef struct hnn_figures {
     const hnn_compare_result *r;
     hnn_page page;
-    hnn_flow *energy; /* the true or the stated energy; NULL: none. Not owned */
+    hnn_flow *energy; /* of the truth or the stated one; NULL: none. Not owned */
     hnn_flow *stated;
     hnn_flow *truth;  /* NULL for measured data */
     hnn_flow **flow;  /* [rows * seeds]; NULL where there is no model */
@@ -38,7 +38,18 @@ void hnn_fig_add(hnn_figures *p, const char *name, const char *caption, const hn
 /* z [count, times, n]: from held-out start `start` by each of the flows, NaN where there is none or it diverged */
 int hnn_fig_rollouts(hnn_figures *p, hnn_flow *const f[], int count, int start, double *z);
 
+enum { HNN_FIG_NAME = 48 };
+/* of coordinate i with its unit: "q1 (m)"; i = -1: the time. bare: without the unit */
+void hnn_fig_name(const hnn_figures *p, int i, int bare, char name[HNN_FIG_NAME]);
+/* The range lo, hi of coordinate a of the training states of the first seed. */
+void hnn_fig_range(const hnn_figures *p, int a, double *lo, double *hi);
+/* greys the box [x0, x1, y0, y1] where coordinates a, b are outside that range: one series, or 0 without memory */
+int hnn_fig_outside(hnn_figures *p, int a, int b, const double box[4], hnn_series *s);
+
 void hnn_fig_portraits(hnn_figures *p); /* portrait.c */
-void hnn_fig_orbits(hnn_figures *p);
+void hnn_fig_orbits(hnn_figures *p);    /* orbits.c */
+void hnn_fig_sections(hnn_figures *p);
+void hnn_fig_seeds(hnn_figures *p); /* spread.c */
+void hnn_fig_sizes(hnn_figures *p);
 
 #endif

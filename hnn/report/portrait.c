@@ -1,13 +1,14 @@
 /* portrait.c - contours of the true and the learned Hamiltonian, orbits in the plane. Invariant: both Hamiltonians are drawn
  * at the same levels, each without its mean over the picture, because a learned one is known up to a constant only. */
 /* SPDX-License-Identifier: MIT */
+#include "landscape.h"
 #include "report/figures.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GRID = 81, LEVELS = 9, STARTS = 4 };
+enum { GRID = 81, LEVELS = 9, STARTS = 4, KINDS = 4 };
 
 /* ---- phase portraits (one degree of freedom) ---- */
 
@@ -69,32 +70,41 @@ static void levels_of(hnn_figures *p, const double *z, double level[LEVELS])
         level[k] = n ? hnn_quantile(n, sorted, (k + 0.5) / LEVELS) : 0;
 }
 
-/* outside the range of the training states: up to four rectangles */
-static int outside(hnn_figures *p, const double box[4], hnn_series *s)
+/* Equilibria of one kind as one series each: the shape says the kind; true ones are large and of ink, learned ones small. */
+static int equilibria(hnn_figures *p, hnn_flow *f, const double box[4], int learned, int colour,
+                      hnn_series *s)
 {
-    const hnn_data *d = &p->r->train[0];
-    double lo[2] = {INFINITY, INFINITY}, hi[2] = {-INFINITY, -INFINITY}, *x = hnn_fig_room(p, 16);
-    if (!x)
-        return 0;
-    for (long i = 0; i < d->n; i++)
-        for (int a = 0; a < 2; a++)
-            lo[a] = fmin(lo[a], d->z[i * 2 + a]), hi[a] = fmax(hi[a], d->z[i * 2 + a]);
-    const double r[4][4] = {{box[0], lo[0], box[2], box[3]},
-                            {hi[0], box[1], box[2], box[3]},
-                            {lo[0], hi[0], box[2], lo[1]},
-                            {lo[0], hi[0], hi[1], box[3]}};
-    for (int k = 0; k < 4; k++)
-        for (int a = 0; a < 4; a++)
-            x[4 * a + k] = r[k][a]; /* x, x2, y, y2 of four rectangles */
-    s[0] = (hnn_series){.kind = HNN_PLOT_REGION,
-                        .label = "outside the data",
-                        .colour = HNN_GREY,
-                        .n = 4,
-                        .x = x,
-                        .x2 = x + 4,
-                        .y = x + 8,
-                        .y2 = x + 12};
-    return 1;
+    static const struct {
+        int shape;
+        const char *label[2];
+    } kinds[] = {[HNN_MINIMUM] = {HNN_RING, {"true minimum", "learned minimum"}},
+                 [HNN_SADDLE] = {HNN_CROSS, {"true saddle", "learned saddle"}},
+                 [HNN_MAXIMUM] = {HNN_TRIANGLE, {"true maximum", "learned maximum"}},
+                 [HNN_DEGENERATE] = {HNN_SQUARE, {"true, degenerate", "learned, degenerate"}}};
+    const double lo[2] = {box[0], box[2]}, hi[2] = {box[1], box[3]};
+    const hnn_landscape_options o = {.starts = 64, .points_only = 1};
+    hnn_landscape l;
+    int used = 0, code = hnn_landscape_find(hnn_flow_landscape, f, 2, lo, hi, &o, &l, p->e);
+    if (code == HNN_EMEM)
+        p->code = code;
+    for (int kind = 0; kind < KINDS && !p->code; kind++) {
+        double *x = hnn_fig_room(p, l.n), *y = hnn_fig_room(p, l.n);
+        int n = 0;
+        for (int i = 0; y && i < l.n; i++)
+            if (l.at[i].kind == kind)
+                x[n] = l.at[i].z[0], y[n++] = l.at[i].z[1];
+        if (n)
+            s[used++] = (hnn_series){.kind = HNN_PLOT_POINTS,
+                                     .label = kinds[kind].label[learned],
+                                     .colour = learned ? colour : HNN_INK,
+                                     .shape = learned && kind == HNN_MINIMUM ? HNN_DOT : kinds[kind].shape,
+                                     .width = learned ? 7 : 13,
+                                     .n = n,
+                                     .x = x,
+                                     .y = y};
+    }
+    hnn_landscape_free(&l);
+    return used;
 }
 
 /* rollouts from the first held-out starts, three times as long as the training data: longer ones would hide each other */
@@ -130,15 +140,16 @@ void hnn_fig_portraits(hnn_figures *p)
     if (p->n != 2 || !box_of(p, box))
         return;
     hnn_plot plot[PANELS];
-    hnn_series s[PANELS][2 * STARTS + 8];
-    char title[PANELS][64];
+    hnn_series s[PANELS][STARTS + 2 * KINDS + 4];
+    char title[PANELS][64], name[2][HNN_FIG_NAME];
+    hnn_fig_name(p, 0, 0, name[0]), hnn_fig_name(p, 1, 0, name[1]);
     if (p->truth && hnn_flow_has_energy(p->truth) && (true_z = hnn_fig_room(p, GRID * GRID))) {
         on_grid(p->truth, box, true_z);
         levels_of(p, true_z, level);
     }
     for (int k = 0; k < m && panels < PANELS && !p->code; k++) {
         hnn_flow *f = hnn_fig_flow(p, k, 0);
-        int used = outside(p, box, s[panels]);
+        int used = hnn_fig_outside(p, 0, 1, box, s[panels]);
         if (!f)
             continue;
         if (true_z)
@@ -172,12 +183,16 @@ void hnn_fig_portraits(hnn_figures *p)
                                              .box = {box[0], box[1], box[2], box[3]}};
         } else
             used += portrait_lines(p, f, k, s[panels] + used);
+        if (true_z)
+            used += equilibria(p, p->truth, box, 0, k, s[panels] + used);
+        if (hnn_flow_has_energy(f) && !p->code)
+            used += equilibria(p, f, box, 1, k, s[panels] + used);
         snprintf(title[panels], sizeof title[panels], "%.40s", p->r->row[k].label);
         plot[panels] = (hnn_plot){.title = title[panels],
-                                  .xlabel = "q",
-                                  .ylabel = "p",
+                                  .xlabel = name[0],
+                                  .ylabel = name[1],
                                   .width = 480,
-                                  .height = 430,
+                                  .height = 450,
                                   .x = {box[0], box[1]},
                                   .y = {box[2], box[3]},
                                   .series = s[panels],
@@ -190,58 +205,17 @@ void hnn_fig_portraits(hnn_figures *p)
             p, "portrait",
             true_z
                 ? "Contours of the true Hamiltonian and of the learned one at the same levels (each up to a "
-                  "constant), "
-                  "first seed. A model without a Hamiltonian has no contours: its rollouts from held-out "
-                  "starts "
-                  "are shown. Grey: outside the range of the training states."
-                : "Contours of the learned Hamiltonian, first seed. A model without one has no contours: its "
-                  "rollouts from held-out starts are shown. Grey: outside the range of the training states.",
+                  "constant), first seed, with their equilibria: rings and dots minima, crosses saddles, "
+                  "triangles "
+                  "maxima. A model without a Hamiltonian has no contours: its rollouts from held-out starts "
+                  "are "
+                  "shown. Grey: outside the range of the training states."
+                : "Contours of the learned Hamiltonian and its equilibria (dots minima, crosses saddles, "
+                  "triangles "
+                  "maxima), first seed. A model without one has no contours: its rollouts from held-out "
+                  "starts are "
+                  "shown. Grey: outside the range of the training states.",
             plot, panels, 2);
-    }
-    hnn_fig_give_back(p, mark);
-}
-
-/* ---- orbits in the plane of the first two positions (more degrees of freedom) ---- */
-
-void hnn_fig_orbits(hnn_figures *p)
-{
-    int dof = p->n / 2, mark = p->nowned, m = hnn_fig_models(p), panels = 0;
-    hnn_plot plot[HNN_COMPARE_MODELS];
-    hnn_series s[HNN_COMPARE_MODELS][4];
-    if (dof < 2)
-        return;
-    for (int k = 0; k < m && panels < HNN_COMPARE_MODELS && !p->code; k++) {
-        int used = 0;
-        hnn_flow *f[2] = {p->truth, hnn_fig_flow(p, k, 0)};
-        for (int which = 0; which < 2 && !p->code; which++) {
-            if (!f[which])
-                continue;
-            double *z = hnn_fig_room(p, (long)p->times * p->n), *x = hnn_fig_room(p, p->times),
-                   *y = hnn_fig_room(p, p->times);
-            p->code = p->code ? p->code : hnn_fig_rollouts(p, &f[which], 1, 0, z);
-            for (int i = 0; i < p->times && !p->code; i++)
-                x[i] = z[i * p->n], y[i] = z[i * p->n + 1];
-            s[panels][used++] = (hnn_series){.kind = HNN_PLOT_LINE,
-                                             .label = which ? p->r->row[k].label : "truth",
-                                             .colour = which ? k : HNN_INK,
-                                             .dash = which,
-                                             .n = p->times,
-                                             .x = x,
-                                             .y = y};
-        }
-        plot[panels++] = (hnn_plot){.title = p->r->row[k].label,
-                                    .xlabel = "q1",
-                                    .ylabel = "q2",
-                                    .width = 480,
-                                    .height = 430,
-                                    .n = used};
-    }
-    for (int k = 0; k < panels; k++)
-        plot[k].series = s[k];
-    if (!p->code && panels) {
-        hnn_page_heading(&p->page, "Orbits");
-        hnn_fig_add(p, "orbits", "One held-out start in the plane of the first two positions, first seed.",
-                    plot, panels, 2);
     }
     hnn_fig_give_back(p, mark);
 }

@@ -147,6 +147,17 @@ static int line(const hnn_compare_result *r, const hnn_compare_row *row, int i, 
     return code;
 }
 
+static int asked(const hnn_compare_result *r, int i) /* line i of the table */
+{
+    for (int k = 0; i > ABOVE && k < r->rows; k++) {
+        const hnn_compare_row *row = &r->row[k];
+        const char *why = row->run[0].metric[lines[i - 1 - ABOVE].id].why;
+        if (!why || strcmp(why, "not asked for"))
+            return 1;
+    }
+    return i <= ABOVE;
+}
+
 /* of measured data no energy is known to be true */
 static void name_line(const hnn_compare_result *r, int i, hnn_text *t)
 {
@@ -161,7 +172,10 @@ int hnn_compare_table(const hnn_compare_result *r, hnn_cells *out, hnn_error *e)
     out->s = calloc((size_t)out->columns * (size_t)out->rows, sizeof *out->s);
     if (!out->s)
         return hnn_fail(e, HNN_EMEM, "out of memory for the table of a comparison");
-    for (int i = 0; i < out->rows; i++)
+    int at = 0;
+    for (int i = 0; i < 1 + ABOVE + LINES; i++) {
+        if (!asked(r, i))
+            continue;
         for (int k = 0; k < out->columns; k++) {
             hnn_text t = {0};
             int code = HNN_OK;
@@ -177,8 +191,11 @@ int hnn_compare_table(const hnn_compare_result *r, hnn_cells *out, hnn_error *e)
                 hnn_cells_free(out);
                 return code;
             }
-            out->s[i * out->columns + k] = t.s;
+            out->s[at * out->columns + k] = t.s;
         }
+        at++;
+    }
+    out->rows = at;
     return HNN_OK;
 }
 
@@ -188,7 +205,7 @@ static void reasons(const hnn_compare_result *r, hnn_text *t)
     for (int id = 0; id < HNN_METRICS; id++)
         for (int k = 0; k < r->rows; k++) {
             const char *why = r->row[k].run[0].metric[id].why;
-            int first = why && !r->row[k].reference, all = 1, named = 0;
+            int first = why && strcmp(why, "not asked for") && !r->row[k].reference, all = 1, named = 0;
             for (int i = 0; i < r->rows && first; i++) {
                 const char *other = r->row[i].run[0].metric[id].why;
                 int same = other && !strcmp(other, why);
@@ -208,10 +225,11 @@ static void reasons(const hnn_compare_result *r, hnn_text *t)
 
 void hnn_compare_notes(const hnn_compare_result *r, hnn_text *t)
 {
-    hnn_text_printf(t,
-                    "Medians over %d %s [quartiles]. * holds by construction, everything else is learned; - "
-                    "has no value.\n",
-                    r->seeds, r->seeds == 1 ? "seed" : "seeds");
+    if (r->seeds > 1)
+        hnn_text_printf(t, "Medians over %d seeds [quartiles]. ", r->seeds);
+    else
+        hnn_text_add(t, "One seed. ");
+    hnn_text_add(t, "* holds by construction, everything else is learned; - has no value.\n");
     for (int k = 0; k < r->rows; k++) {
         const hnn_compare_row *row = &r->row[k];
         for (int id = 0; id < HNN_METRICS; id++)

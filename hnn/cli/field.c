@@ -1,0 +1,162 @@
+/* field.c - the field of a problem for the integrators, which Ctrl-C can stop, and the methods that can step it. */
+/* SPDX-License-Identifier: MIT */
+#include "problem.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the field, which Ctrl-C can stop ---- */
+
+static int go_on(int code) { return code ? code : cli_interrupted(); }
+static int rhs(void *user, double t, const double y[], double d[])
+{
+    const ode_field *f = ((cli_problem *)user)->inner;
+    return go_on(f->rhs(f->user, t, y, d));
+}
+static int dHdp(void *user, double t, const double y[], double d[])
+{
+    const ode_field *f = ((cli_problem *)user)->inner;
+    return go_on(f->dHdp(f->user, t, y, d));
+}
+static int dHdq(void *user, double t, const double y[], double d[])
+{
+    const ode_field *f = ((cli_problem *)user)->inner;
+    return go_on(f->dHdq(f->user, t, y, d));
+}
+static int energy(void *user, double t, const double y[], double *H)
+{
+    const ode_field *f = ((cli_problem *)user)->inner;
+    return f->energy(f->user, t, y, H);
+}
+static int jacobian(void *user, double t, const double y[], double B[])
+{
+    const ode_field *f = ((cli_problem *)user)->inner;
+    return go_on(f->jacobian(f->user, t, y, B));
+}
+
+/* H = T(p) + V(q), and T quadratic: the mixed second derivatives are 0, and those of p the same, at random states. For
+ * the analytic functions that texts are, one state would almost surely do. */
+static unsigned shape_of_H(const cli_problem *p)
+{
+    enum { STATES = 6, MOST = 64 };
+    int n = p->dof, size = 2 * n, finite = 0;
+    unsigned kind = ODE_SEPARABLE | ODE_QUADRATIC_T;
+    if (n > MOST || !(p->field.kind & ODE_CANONICAL))
+        return 0;
+    double *work = malloc(sizeof *work * (size_t)(2 * size + 2 * size * size)), *lo = work, *hi = lo + size,
+           *A = hi + size, *first = A + size * size;
+    if (!work || hnn_system_box(&p->row, n, p->value, lo, hi, NULL)) {
+        free(work);
+        return 0;
+    }
+    for (int k = 0; k < STATES; k++) {
+        hnn_rng r = hnn_rng_stream(0, HNN_RNG_USER, (uint64_t)k);
+        double z[2 * MOST], scale = 0;
+        for (int i = 0; i < size; i++)
+            z[i] = hnn_rng_between(&r, lo[i], hi[i]);
+        int bad = hnn_flow_hessian(p->flow, 1, 0, z, A, NULL);
+        for (int i = 0; i < size * size && !bad; i++)
+            bad = !isfinite(A[i]);
+        if (bad)
+            continue;
+        if (!finite++)
+            memcpy(first, A, sizeof *A * (size_t)(size * size));
+        for (int i = n; i < size; i++)
+            for (int j = n; j < size; j++)
+                scale = fmax(scale, fabs(A[i * size + j]));
+        for (int i = n; i < size; i++)
+            for (int j = 0; j < size; j++) {
+                if (j < n && A[i * size + j] != 0)
+                    kind = 0;
+                else if (j >= n && fabs(A[i * size + j] - first[i * size + j]) > 1e-13 * scale)
+                    kind &= ~(unsigned)ODE_QUADRATIC_T;
+            }
+    }
+    free(work);
+    return finite > 1 ? kind : 0;
+}
+
+int cli_problem_open(cli *c, cli_problem *p)
+{
+    int status = cli_problem_row(c, p);
+    if (status != CLI_OK) {
+        cli_problem_close(p);
+        return status;
+    }
+    if ((!p->learned && hnn_model_system(&p->row, p->dof, p->value, &p->model, &c->error)) ||
+        hnn_flow_new(p->model, NULL, &p->flow, &c->error)) {
+        status = cli_error(c);
+        if (strstr(c->error.message, "unknown name"))
+            fprintf(stderr, "names are q, p, t, those of --set%s\n",
+                    p->row.dissipation ? ", and in the dissipation v" : "");
+        cli_problem_close(p);
+        return status;
+    }
+    p->inner = hnn_flow_ode(p->flow);
+    p->field = *p->inner;
+    p->field.user = p;
+    p->field.rhs = p->inner->rhs ? rhs : NULL;
+    p->field.dHdp = p->inner->dHdp ? dHdp : NULL;
+    p->field.dHdq = p->inner->dHdq ? dHdq : NULL;
+    p->field.energy = p->inner->energy ? energy : NULL;
+    p->field.jacobian = p->inner->jacobian ? jacobian : NULL;
+    p->field.kind |= shape_of_H(p);
+    return CLI_OK;
+}
+
+void cli_problem_close(cli_problem *p)
+{
+    hnn_flow_free(p->flow);
+    hnn_model_free(p->model);
+    p->flow = NULL, p->model = NULL;
+}
+
+int cli_with_problem(cli *c, int (*work)(cli *c, cli_problem *p))
+{
+    cli_problem p;
+    int status = cli_problem_open(c, &p);
+    if (status != CLI_OK)
+        return status;
+    status = work(c, &p);
+    cli_problem_close(&p);
+    return status;
+}
+
+int cli_function(cli *c, const cli_problem *p, const char *option, const char *text, hnn_model **m,
+                 hnn_flow **f)
+{
+    hnn_system row = p->row;
+    row.H = text, row.space = 0;
+    row.dissipation = row.drive = NULL;
+    *m = NULL, *f = NULL;
+    if (hnn_model_system(&row, p->dof, p->value, m, &c->error) || hnn_flow_new(*m, NULL, f, &c->error)) {
+        hnn_model_free(*m);
+        *m = NULL;
+        return cli_usage(c, "--%s: %s", option, c->error.message);
+    }
+    return CLI_OK;
+}
+
+const ode_method *cli_method(cli *c, const ode_field *f, const char *name, int *status)
+{
+    const ode_method *m = ode_method_find(name);
+    if (!m) {
+        const char *words[256];
+        int n = 0;
+        for (; n < ode_method_count() && n < 256; n++)
+            words[n] = ode_method_at(n)->name;
+        const char *near = cli_nearest(name, n, words);
+        *status = near ? cli_usage(c, "no method is called '%.40s': did you mean '%s'?", name, near)
+                       : cli_usage(c, "no method is called '%.40s'; 'noether list methods' names them", name);
+        return NULL;
+    }
+    const char *why = ode_method_refuses(m, f);
+    if (why) {
+        *status = cli_usage(c, "%s: %s", name, why);
+        return NULL;
+    }
+    *status = CLI_OK;
+    return m;
+}
