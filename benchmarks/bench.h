@@ -5,6 +5,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,6 +24,17 @@ static inline double bench_clock(clockid_t clock)
 /* Processor seconds of this thread: what other processes take on a shared machine does not count. */
 static inline double bench_now(void) { return bench_clock(CLOCK_THREAD_CPUTIME_ID); }
 static inline double bench_wall(void) { return bench_clock(CLOCK_MONOTONIC); }
+
+/* Stay on this processor, and so do the processes started from here. */
+static inline void bench_pin(void)
+{
+    cpu_set_t set;
+    int cpu = sched_getcpu();
+    CPU_ZERO(&set);
+    CPU_SET(cpu < 0 ? 0 : cpu, &set);
+    if (cpu >= 0)
+        sched_setaffinity(0, sizeof set, &set);
+}
 
 static inline int bench_by_value(const void *p, const void *q)
 {
@@ -52,38 +64,60 @@ static inline double bench_seconds(void (*work)(void *), void *arg)
     return x[BENCH_ROUNDS / 2];
 }
 
-/* Median of a / b over rounds in which both are timed in turn, so that both see the same clock. *ns_a and *ns_b get
- * the medians of each, in nanoseconds a call. */
+/* One side of a comparison: work(arg), or a clock of its own, timed(arg, repeat), seconds of so many calls elsewhere. */
+typedef struct {
+    void (*work)(void *);
+    double (*timed)(void *, long repeat);
+    void *arg;
+} bench_side;
+enum { BENCH_SIDES = 6 };
+
+static inline double bench_side_seconds(const bench_side *s, long repeat)
+{
+    if (s->timed)
+        return s->timed(s->arg, repeat);
+    double t0 = bench_now();
+    for (long i = 0; i < repeat; i++)
+        s->work(s->arg);
+    return bench_now() - t0;
+}
+
+/* The sides in turn, `rounds` (at most BENCH_ROUNDS) times, so that all see the same clock; sides with neither work nor
+ * clock are passed over. ns[k]: the median of side k, nanoseconds a call; ratio[k]: the median over the rounds of side
+ * k's time over side 0's (NaN where there is none). */
+static inline void bench_compare(int n, const bench_side side[], int rounds, double ns[], double ratio[])
+{
+    double x[BENCH_SIDES][BENCH_ROUNDS], y[BENCH_ROUNDS];
+    long repeat[BENCH_SIDES];
+    for (int k = 0; k < n; k++)
+        for (repeat[k] = 1; side[k].work || side[k].timed; repeat[k] *= 2)
+            if (bench_side_seconds(&side[k], repeat[k]) > 2e-3 || repeat[k] > 1 << 24)
+                break;
+    for (int r = 0; r < rounds; r++)
+        for (int k = 0; k < n; k++)
+            x[k][r] = side[k].work || side[k].timed
+                          ? bench_side_seconds(&side[k], repeat[k]) / (double)repeat[k]
+                          : 0.0 / 0.0;
+    for (int k = n - 1; k >= 0; k--) { /* side 0 last: the others need its rounds in order */
+        for (int r = 0; r < rounds; r++)
+            y[r] = x[k][r] / x[0][r];
+        qsort(y, (size_t)rounds, sizeof *y, bench_by_value);
+        ratio[k] = y[rounds / 2];
+        qsort(x[k], (size_t)rounds, sizeof *y, bench_by_value);
+        ns[k] = 1e9 * x[k][rounds / 2];
+    }
+}
+
+/* Median of a / b over rounds in which both are timed in turn. *ns_a and *ns_b get the medians of each, in nanoseconds
+ * a call. */
 static inline double bench_ratio(void (*a)(void *), void *arg_a, void (*b)(void *), void *arg_b, double *ns_a,
                                  double *ns_b)
 {
-    double xa[BENCH_ROUNDS], xb[BENCH_ROUNDS], ratio[BENCH_ROUNDS];
-    void (*work[2])(void *) = {a, b};
-    void *arg[2] = {arg_a, arg_b};
-    long repeat[2] = {1, 1};
-    for (int k = 0; k < 2; k++)
-        for (;; repeat[k] *= 2) {
-            double t0 = bench_now();
-            for (long i = 0; i < repeat[k]; i++)
-                work[k](arg[k]);
-            if (bench_now() - t0 > 2e-3 || repeat[k] > 1 << 24)
-                break;
-        }
-    for (int r = 0; r < BENCH_ROUNDS; r++) {
-        for (int k = 0; k < 2; k++) {
-            double t0 = bench_now();
-            for (long i = 0; i < repeat[k]; i++)
-                work[k](arg[k]);
-            (k ? xb : xa)[r] = (bench_now() - t0) / (double)repeat[k];
-        }
-        ratio[r] = xa[r] / xb[r];
-    }
-    qsort(xa, BENCH_ROUNDS, sizeof *xa, bench_by_value);
-    qsort(xb, BENCH_ROUNDS, sizeof *xb, bench_by_value);
-    qsort(ratio, BENCH_ROUNDS, sizeof *ratio, bench_by_value);
-    *ns_a = 1e9 * xa[BENCH_ROUNDS / 2];
-    *ns_b = 1e9 * xb[BENCH_ROUNDS / 2];
-    return ratio[BENCH_ROUNDS / 2];
+    double ns[2], ratio[2];
+    bench_compare(2, (bench_side[]){{b, NULL, arg_b}, {a, NULL, arg_a}}, BENCH_ROUNDS, ns, ratio);
+    *ns_a = ns[1];
+    *ns_b = ns[0];
+    return ratio[1];
 }
 
 /* The same by the wall clock, for work on several threads: a's seconds over b's. */
@@ -100,6 +134,16 @@ static inline double bench_wall_ratio(void (*a)(void *), void *arg_a, void (*b)(
     }
     qsort(ratio, BENCH_ROUNDS, sizeof *ratio, bench_by_value);
     return ratio[BENCH_ROUNDS / 2];
+}
+
+/* `, "name": x`, null where x is NaN. */
+static inline void bench_number(const char *format, const char *name, double x)
+{
+    printf(", \"%s\": ", name);
+    if (x == x)
+        printf(format, x);
+    else
+        printf("null");
 }
 
 #if defined(__x86_64__)
@@ -135,6 +179,19 @@ static inline bench_loop *bench_peak_loop(int is_float, double *flops)
         return is_float ? bench_peak_v3f : bench_peak_v3d;
 #endif
     return NULL;
+}
+
+/* The first lines of a benchmark that counts flops. */
+static inline void bench_print_peak(void)
+{
+    static char sink[768] __attribute__((aligned(64)));
+    for (int is_float = 0; is_float < 2; is_float++) {
+        double flops;
+        bench_loop *loop = bench_peak_loop(is_float, &flops);
+        if (loop)
+            printf("{\"bench\": \"peak\", \"real\": \"%s\", \"gflops\": %.1f}\n",
+                   is_float ? "float" : "double", flops / bench_seconds(loop, sink) * 1e-9);
+    }
 }
 
 /* Share of the FMA peak that `work` with so many flops reaches, both timed in turn; also its seconds, and the peak in
