@@ -245,6 +245,9 @@ int hnn_loss_resolve(const hnn_loss_spec *s, const hnn_model *m, hnn_loss_spec *
             out->loss, out->sweeps, out->window, out->substeps, out->stride, HNN_MAX_WINDOW);
     if (out->correction != 0 && out->correction != 2 && out->correction != 4)
         return hnn_fail(e, HNN_EARG, "loss %s: correction %d; needed 0, 2 or 4", out->loss, out->correction);
+    if (out->starts && row->states == 1)
+        return hnn_fail(e, HNN_EARG, "loss %s: has no first state to train; pairs and rollouts have",
+                        out->loss);
     if (out->correction && row->residual != midpoint)
         return hnn_fail(e, HNN_EARG, "loss %s: a correction is for midpoint", out->loss);
     if (row->residual == gonzalez && !(m->row->flags & HNN_MODEL_ENERGY))
@@ -258,20 +261,45 @@ int hnn_loss_resolve(const hnn_loss_spec *s, const hnn_model *m, hnn_loss_spec *
     return HNN_OK;
 }
 
-ad_var hnn_loss_residual(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
-                         ad_var dz)
+static ad_var nothing(ad_var z)
 {
     ad_var none = {.tape = z.tape};
     none.id = -1;
-    hnn_loss_spec full;
-    if (hnn_loss_resolve(s, m, &full, NULL))
-        return none;
-    ad_var r = hnn_loss_find(full.loss, NULL)->residual(&full, m, param, t, z, dz);
+    return none;
+}
+
+/* The columns of every state in r times the weights. */
+static ad_var weighted(const hnn_loss_spec *s, const hnn_model *m, ad_var r)
+{
     if (!s->weight)
         return r;
     int n = 2 * m->spec.dof, copies = ad_cols(r) / n;
-    ad_var w = ad_const(z.tape, 1, n, s->weight), repeated[HNN_MAX_WINDOW];
-    for (int k = 0; k < copies && k < HNN_MAX_WINDOW; k++)
+    ad_var w = ad_const(r.tape, 1, n, s->weight), repeated[HNN_MAX_WINDOW + 1];
+    for (int k = 0; k < copies && k <= HNN_MAX_WINDOW; k++)
         repeated[k] = w;
     return ad_mul(r, copies > 1 ? ad_concat_cols(copies, repeated) : w);
+}
+
+ad_var hnn_loss_residual(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
+                         ad_var dz)
+{
+    hnn_loss_spec full;
+    if (hnn_loss_resolve(s, m, &full, NULL))
+        return nothing(z);
+    return weighted(s, m, hnn_loss_find(full.loss, NULL)->residual(&full, m, param, t, z, dz));
+}
+
+ad_var hnn_loss_moved(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
+                      ad_var start)
+{
+    hnn_loss_spec full;
+    const hnn_loss_row *row = hnn_loss_resolve(s, m, &full, NULL) ? NULL : hnn_loss_find(full.loss, NULL);
+    if (!row || row->states == 1)
+        return nothing(z);
+    int n = 2 * m->spec.dof;
+    ad_var moved[2] = {ad_add(state(m, z, 0), start), ad_cols_of(z, n, n * full.window)}, r[2] = {start};
+    r[1] = row->residual(&full, m, param, t, ad_concat_cols(2, moved), z);
+    if (row->states == 2)
+        r[0] = ad_div(start, ad_sub(ad_cols_of(t, 1, 1), ad_cols_of(t, 0, 1)));
+    return weighted(s, m, ad_concat_cols(2, r));
 }

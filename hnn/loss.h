@@ -12,11 +12,13 @@ typedef struct hnn_loss_spec { /* zero is the default of every field */
     const char
         *loss; /* "derivative", "midpoint", "mirk4", "gauss4", "gonzalez", "rollout"; NULL: the model row's */
     int correction; /* midpoint: 2 or 4: of the modified Hamiltonian, so that coarse steps do not bias H; 0: none */
-    int sweeps;           /* gauss4: fixed-point sweeps for the stages; 0: 4 */
-    const char *method;   /* rollout: "rk4", "verlet", "midpoint"; NULL: "rk4" */
-    int window;           /* rollout: steps K of a window; 0: 8 */
-    int substeps;         /* rollout: steps of the method between two samples; 0: 1 */
-    int stride;           /* pairs and windows begin at every stride-th row; 0: 1 */
+    int sweeps;         /* gauss4: fixed-point sweeps for the stages; 0: 4 */
+    const char *method; /* rollout: "rk4", "verlet", "midpoint"; NULL: "rk4" */
+    int window;         /* rollout: steps K of a window; 0: 8 */
+    int substeps;       /* rollout: steps of the method between two samples; 0: 1 */
+    int stride;         /* pairs and windows begin at every stride-th row; 0: 1 */
+    int starts; /* 1: the first state of each sample is unknown, too: it is trained beside the parameters, and its
+                 * distance from the measured one is part of the residual. For noisy states; not for derivative */
     const double *weight; /* [2 dof] the residual's columns are multiplied by these; NULL: 1 */
 } hnn_loss_spec;
 
@@ -37,6 +39,11 @@ const hnn_loss_row *hnn_loss_find(const char *name, hnn_error *e);
  * it) -> [B, c]; void when hnn_loss_resolve fails. The loss is ad_mean(ad_square(residual)): the mean over all elements. */
 ad_var hnn_loss_residual(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
                          ad_var dz);
+
+/* hnn_loss_moved - the same with the first state moved by start [B, 2n], which counts as a residual like those of the other states:
+ * in front of them, divided by the step for losses of pairs, whose residuals are rates. Void for losses of single states. */
+ad_var hnn_loss_moved(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
+                      ad_var start);
 
 /* hnn_loss_resolve - s with every default filled in, checked against the model. Errors: HNN_EARG. */
 int hnn_loss_resolve(const hnn_loss_spec *s, const hnn_model *m, hnn_loss_spec *out, hnn_error *e);
@@ -71,7 +78,8 @@ typedef struct hnn_objective_options {
 int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samples *x,
                       const hnn_objective_options *o, hnn_objective **out, hnn_error *e);
 void hnn_objective_free(hnn_objective *o);
-long hnn_objective_size(const hnn_objective *o); /* parameters */
+/* parameters; where the loss has starts, these follow: what is added to the first state of each sample, [n, 2 dof] */
+long hnn_objective_size(const hnn_objective *o);
 long hnn_objective_rows(const hnn_objective *o); /* residuals: samples x columns */
 /* hnn_objective_value - loss f and gradient g [size] (NULL: not wanted) at theta [size], over all samples. The first argument
  * is the objective; a void pointer, so that the function is a callback. */

@@ -7,12 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { T, Z, DZ, FIELDS }; /* inputs before the parameters; DZ only where the loss needs it */
+enum {
+    T,
+    Z,
+    THIRD,
+    FIELDS
+}; /* inputs before the parameters; the third are derivatives or starts, where the loss has them */
 
 struct hnn_objective {
     const hnn_samples *x;
     hnn_model *m;              /* for its list of matrices */
     int real, inputs, columns; /* columns: of the residual */
+    int starts;                /* the third input is the tail of theta */
+    long size;                 /* of theta */
     ad_program *program, *jacobian;
     ad_work *work, *jacobian_work;
     int width[FIELDS];
@@ -92,26 +99,27 @@ static int compile(hnn_objective *o, const hnn_loss_spec *s, const hnn_objective
     const hnn_model *m = o->m;
     int n = m->params, jacobian = options->jacobian;
     ad_tape *t = ad_new();
-    ad_var *in = calloc((size_t)(FIELDS + n), sizeof *in),
-           *out = calloc((size_t)(n + 1 + jacobian * (m->size + 1)), sizeof *out);
+    ad_var *in = calloc((size_t)(FIELDS + n + 1), sizeof *in),
+           *out = calloc((size_t)(n + 2 + jacobian * (m->size + 1)), sizeof *out);
     int code = HNN_OK;
     if (!t || !in || !out) {
         code = hnn_fail(e, HNN_EMEM, "loss %s: out of memory", s->loss);
         goto end;
     }
-    in[T] = ad_input(t, "t", AD_BATCH, o->width[T]);
-    in[Z] = ad_input(t, "z", AD_BATCH, o->width[Z]);
-    ad_var dz = o->width[DZ] ? ad_input(t, "dz", AD_BATCH, o->width[DZ]) : in[Z], *param = in + o->inputs;
-    if (o->width[DZ])
-        in[DZ] = dz;
+    const char *const name[FIELDS] = {"t", "z", o->starts ? "start" : "dz"};
+    for (int k = 0; k < o->inputs; k++)
+        in[k] = ad_input(t, name[k], AD_BATCH, o->width[k]);
+    ad_var *param = in + o->inputs;
     hnn_model_inputs(m, t, param);
-    ad_var residual = hnn_loss_residual(s, m, param, in[T], in[Z], dz);
+    ad_var residual = o->starts ? hnn_loss_moved(s, m, param, in[T], in[Z], in[THIRD])
+                                : hnn_loss_residual(s, m, param, in[T], in[Z], in[o->inputs - 1]);
     o->columns = ad_cols(residual);
     out[0] = ad_mean(ad_square(residual));
-    if (n)
-        ad_grads(out[0], n, param, out + 1);
+    in[o->inputs + n] = in[THIRD]; /* so that the starts are the last of what it is differentiated by */
+    if (n + o->starts)
+        ad_grads(out[0], n + o->starts, param, out + 1);
     ad_options how = {.real = options->real, .opt = options->naive ? AD_OPT_NONE : AD_OPT_FULL};
-    o->program = ad_compile(t, o->inputs + n, in, n + 1, out, &how);
+    o->program = ad_compile(t, o->inputs + n, in, n + 1 + o->starts, out, &how);
     if (o->program && jacobian) {
         out[n + 1] = residual;
         record_jacobian(t, m, param, residual, out + n + 2);
@@ -143,22 +151,25 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
         return hnn_fail(e, HNN_ESHAPE,
                         "loss %s: samples of %d states with %d degrees of freedom; needed %d and %d",
                         full.loss, x->states, x->dof, full.window + 1, m->spec.dof);
-    if (options.jacobian && options.real != AD_F64)
-        return hnn_fail(e, HNN_EARG, "loss %s: residuals and their Jacobian are in double only", full.loss);
+    if (options.jacobian && (options.real != AD_F64 || full.starts))
+        return hnn_fail(e, HNN_EARG,
+                        "loss %s: residuals and their Jacobian are in double and without starts only",
+                        full.loss);
     hnn_objective *o = calloc(1, sizeof *o);
     if (!o)
         return hnn_fail(e, HNN_EMEM, "loss %s: out of memory", full.loss);
     int derivatives = hnn_loss_find(full.loss, NULL)->derivatives;
-    o->x = x, o->real = options.real, o->inputs = 2 + derivatives;
+    o->x = x, o->real = options.real, o->starts = full.starts, o->inputs = 2 + derivatives + full.starts;
+    o->size = m->size + full.starts * x->n * 2 * x->dof;
     o->width[T] = x->states, o->width[Z] = x->states * 2 * x->dof,
-    o->width[DZ] = derivatives ? 2 * x->dof : 0;
+    o->width[THIRD] = derivatives || full.starts ? 2 * x->dof : 0;
     code = hnn_model_copy(m, &o->m, e);
     code = code ? code : compile(o, &full, &options, e);
-    size_t unit = size_of(o), size = (size_t)m->size + 1;
+    size_t unit = size_of(o), size = (size_t)o->size + 1;
     const double *sample[FIELDS] = {x->t, x->z, x->dz};
     if (!code) {
         o->in = calloc((size_t)(FIELDS + m->params), sizeof *o->in);
-        o->out = calloc((size_t)m->params + 1 + (size_t)options.jacobian * size, sizeof *o->out);
+        o->out = calloc((size_t)m->params + 2 + (size_t)options.jacobian * size, sizeof *o->out);
         o->theta = o->real == AD_F32 ? malloc(unit * size) : NULL;
         o->grad = malloc(unit * size);
         if (!o->in || !o->out || !o->grad || (o->real == AD_F32 && !o->theta))
@@ -166,7 +177,7 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
     }
     for (int k = 0; k < FIELDS && !code; k++) {
         long count = x->n * o->width[k];
-        if (o->real != AD_F32 || !count) {
+        if (o->real != AD_F32 || !count || !sample[k]) {
             o->all[k] = count ? (void *)sample[k] : NULL;
             continue;
         }
@@ -186,7 +197,7 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
     return HNN_OK;
 }
 
-long hnn_objective_size(const hnn_objective *o) { return o->m->size; }
+long hnn_objective_size(const hnn_objective *o) { return o->size; }
 long hnn_objective_rows(const hnn_objective *o) { return o->x->n * o->columns; }
 
 /* Rows of a batch, one behind the other. */
@@ -213,10 +224,12 @@ static void bind_parameters(hnn_objective *o, const double theta[])
 {
     const hnn_model *m = o->m;
     if (o->real == AD_F32)
-        to_program(o, m->size, theta, o->theta);
+        to_program(o, o->size, theta, o->theta);
     const char *base = o->real == AD_F32 ? o->theta : (const void *)theta;
     for (int i = 0; i < m->params; i++)
         o->in[o->inputs + i] = base + size_of(o) * (size_t)m->param[i].offset;
+    if (o->starts)
+        o->in[THIRD] = base + size_of(o) * (size_t)m->size;
 }
 
 static int run(ad_work *w, int n, const hnn_objective *o, hnn_error *e)
@@ -231,6 +244,8 @@ static int run(ad_work *w, int n, const hnn_objective *o, hnn_error *e)
 int hnn_objective_batch(hnn_objective *o, const double theta[], long n, const long rows[], double *f,
                         double g[], hnn_error *e)
 {
+    if (rows && o->starts)
+        return hnn_fail(e, HNN_EARG, "loss: starts are trained on all samples, not on %ld of them", n);
     if (rows) {
         int code = gather(o, n, rows, e);
         if (code)
@@ -241,15 +256,16 @@ int hnn_objective_batch(hnn_objective *o, const double theta[], long n, const lo
     for (int k = 0; k < o->inputs; k++)
         o->in[k] = rows ? o->stage[k] : o->all[k];
     bind_parameters(o, theta);
-    o->out[0] = (char *)o->grad + size_of(o) * (size_t)m->size; /* the loss stands behind the gradient */
+    o->out[0] = (char *)o->grad + size_of(o) * (size_t)o->size; /* the loss stands behind the gradient */
     for (int i = 0; i < m->params; i++)
         o->out[1 + i] = (char *)o->grad + size_of(o) * (size_t)m->param[i].offset;
+    o->out[1 + m->params] = (char *)o->grad + size_of(o) * (size_t)m->size; /* read where there are starts */
     int code = run(o->work, (int)n, o, e);
     if (code)
         return code;
     from_program(o, 1, o->out[0], f);
     if (g)
-        from_program(o, m->size, o->grad, g);
+        from_program(o, o->size, o->grad, g);
     return HNN_OK;
 }
 

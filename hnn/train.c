@@ -18,8 +18,9 @@ typedef struct training {
     hnn_objective *objective, *validation;
     hnn_train_state s;
     hnn_fitter *fit; /* NULL: Adam */
-    double *g;
-    long *order; /* of samples in the epoch `epoch` */
+    long size;       /* parameters, and starts where the loss has them */
+    double *g;       /* [size] */
+    long *order;     /* of samples in the epoch `epoch` */
     long epoch;
     struct timespec start;
     uint32_t fingerprint;
@@ -99,9 +100,9 @@ static uint32_t fingerprint_of(const hnn_model *m, const hnn_loss_spec *l, const
                                const hnn_samples *v, const hnn_train_options *o)
 {
     hnn_text t = {0};
-    hnn_text_printf(&t, "%s %ld %d %d %s|%s %d %d %s %d %d %d|", m->row->name, m->size, m->spec.layers,
+    hnn_text_printf(&t, "%s %ld %d %d %s|%s %d %d %s %d %d %d %d|", m->row->name, m->size, m->spec.layers,
                     m->spec.width, m->spec.activation, l->loss, l->correction, l->sweeps, l->method,
-                    l->window, l->substeps, l->stride);
+                    l->window, l->substeps, l->stride, l->starts);
     hnn_text_printf(&t, "%s %ld %ld %.17g %.17g %d %.17g %ld %.17g %ld %d %llu %ld %ld", o->optimiser,
                     o->steps, o->batch, o->rate, o->l2, o->schedule, o->rate_end, o->warmup, o->factor,
                     o->patience, o->real, (unsigned long long)o->seed, o->check_every, o->stop_after);
@@ -135,21 +136,21 @@ static int check(training *t, double rate, hnn_error *e)
     const hnn_train_options *o = t->o;
     double validation = NAN, norm = 0, watched = s->loss;
     if (t->validation) {
-        int code = hnn_objective_value(t->validation, t->m->theta, &validation, NULL, e);
+        int code = hnn_objective_value(t->validation, s->theta, &validation, NULL, e);
         if (code)
             return code;
         watched = validation;
     }
-    for (long i = 0; i < t->m->size; i++)
+    for (long i = 0; i < t->size; i++)
         norm += t->g[i] * t->g[i];
     if (watched < s->best) {
         s->best = watched, s->best_step = s->step, s->waited = s->unimproved = 0;
         if (t->validation)
-            memcpy(s->kept, t->m->theta, sizeof *s->kept * (size_t)t->m->size);
+            memcpy(s->kept, s->theta, sizeof *s->kept * (size_t)t->size);
     } else
         s->waited++, s->unimproved++;
-    if (!t->validation && all_finite(t->m->size, t->m->theta))
-        memcpy(s->kept, t->m->theta, sizeof *s->kept * (size_t)t->m->size);
+    if (!t->validation && all_finite(t->size, s->theta))
+        memcpy(s->kept, s->theta, sizeof *s->kept * (size_t)t->size);
     if (o->schedule == HNN_PLATEAU && s->waited >= o->patience)
         s->factor *= o->factor, s->waited = 0;
     if (o->stop_after && t->validation && s->unimproved >= o->stop_after)
@@ -193,11 +194,11 @@ static int loop(training *t, int *interrupted, hnn_error *e)
         const long *rows = batch_of(t, &n);
         int code = HNN_OK, looks = s->step % o->check_every == 0;
         if (!t->fit || looks) /* the others have evaluated theta already */
-            code = hnn_objective_batch(t->objective, t->m->theta, n, rows, &s->loss, t->g, e);
+            code = hnn_objective_batch(t->objective, s->theta, n, rows, &s->loss, t->g, e);
         if (code)
             return code;
         double rate = rate_at(o, s);
-        if (!isfinite(s->loss) || !all_finite(t->m->size, t->g)) {
+        if (!isfinite(s->loss) || !all_finite(t->size, t->g)) {
             s->end = HNN_DIVERGED;
             break;
         }
@@ -223,7 +224,7 @@ static int loop(training *t, int *interrupted, hnn_error *e)
             return code;
     }
     if (s->end == HNN_TRAINED) { /* the model after the last step is a candidate, too */
-        int code = hnn_objective_value(t->objective, t->m->theta, &s->loss, t->g, e);
+        int code = hnn_objective_value(t->objective, s->theta, &s->loss, t->g, e);
         if (code)
             return code;
         code = check(t, 0, e);
@@ -233,6 +234,59 @@ static int loop(training *t, int *interrupted, hnn_error *e)
     }
     s->done = 1;
     return save(t, e);
+}
+
+/* Objectives, vectors, optimiser; t holds what was made, also after an error. */
+static int prepare(training *t, const hnn_loss_spec *loss, const hnn_samples *v, hnn_error *e)
+{
+    hnn_model *m = t->m;
+    hnn_objective_options how = {.real = t->o->real, .pool = t->o->pool};
+    int code = hnn_objective_new(loss, m, t->x, &how, &t->objective, e);
+    hnn_loss_spec measured = *loss; /* of what is held out the first states are as they were measured */
+    how.real = AD_F64, measured.starts = 0;
+    if (!code && v)
+        code = hnn_objective_new(&measured, m, v, &how, &t->validation, e);
+    if (code)
+        return code;
+    t->size = hnn_objective_size(t->objective);
+    code = hnn_adam_new(&t->s.adam, t->size, 0, 0, 0, t->o->l2, e);
+    t->s.adam.decayed = m->size;
+    size_t n = (size_t)t->size;
+    t->g = calloc(n, sizeof *t->g), t->s.kept = calloc(n, sizeof *t->g), t->s.theta = calloc(n, sizeof *t->g);
+    t->order = malloc(sizeof(long) * (size_t)t->x->n);
+    if (!code && (!t->g || !t->s.kept || !t->s.theta || !t->order))
+        code = hnn_fail(e, HNN_EMEM, "train: out of memory for %ld parameters", t->size);
+    if (code)
+        return code;
+    memcpy(t->s.theta, m->theta, sizeof *m->theta * (size_t)m->size);
+    memcpy(t->s.kept, m->theta, sizeof *m->theta * (size_t)m->size);
+    t->fingerprint = fingerprint_of(m, loss, t->x, v, t->o);
+    if (hnn_fitter_known(t->o->optimiser))
+        code = hnn_fitter_new(m, loss, t->x, t->o, t->objective, t->s.theta, &t->fit, e);
+    if (t->fit)
+        t->s.block = hnn_fitter_state(t->fit, &t->s.blocks);
+    return code;
+}
+
+static int results(training *t, int interrupted, hnn_train_result *out, hnn_error *e)
+{
+    const hnn_samples *x = t->x;
+    int keep = !interrupted && (t->validation || t->s.end == HNN_DIVERGED), each = 2 * x->dof;
+    const double *theta = keep ? t->s.kept : t->s.theta;
+    if (t->size > t->m->size) {
+        out->starts = malloc(sizeof *out->starts * (size_t)(x->n * each));
+        if (!out->starts)
+            return hnn_fail(e, HNN_EMEM, "train: out of memory for %ld first states", x->n);
+    }
+    for (long i = 0; i < x->n * each && out->starts; i++)
+        out->starts[i] = theta[t->m->size + i] + x->z[i / each * x->states * each + i % each];
+    memcpy(t->m->theta, theta, sizeof *theta * (size_t)t->m->size);
+    out->end = interrupted ? HNN_INTERRUPTED : t->s.end;
+    out->steps = t->s.step, out->loss = t->s.loss, out->seconds = elapsed(t);
+    out->validation = t->validation ? t->s.best : NAN;
+    out->best_step = t->validation ? t->s.best_step : t->s.step;
+    out->points = t->s.points, out->curve = t->s.curve, t->s.curve = NULL;
+    return HNN_OK;
 }
 
 int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, const hnn_samples *v,
@@ -247,47 +301,20 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
         return code;
     if (!m->size)
         return hnn_fail(e, HNN_EARG, "train: model %s has no parameters", m->row->name);
-    training t = {.m = m, .o = &o, .x = x, .epoch = -1};
+    training t = {.m = m, .o = &o, .x = x, .epoch = -1, .s = {.factor = 1, .best = INFINITY}};
     clock_gettime(CLOCK_MONOTONIC, &t.start);
-    t.s = (hnn_train_state){.factor = 1, .best = INFINITY, .theta = m->theta};
-    code = hnn_adam_new(&t.s.adam, m->size, 0, 0, 0, o.l2, e);
-    hnn_objective_options how = {.real = o.real, .pool = o.pool};
-    if (!code)
-        code = hnn_objective_new(&full, m, x, &how, &t.objective, e);
-    how.real = AD_F64;
-    if (!code && v)
-        code = hnn_objective_new(&full, m, v, &how, &t.validation, e);
-    size_t bytes = sizeof(double) * (size_t)m->size;
-    t.g = malloc(bytes), t.s.kept = malloc(bytes), t.order = malloc(sizeof(long) * (size_t)x->n);
-    if (!code && (!t.g || !t.s.kept || !t.order))
-        code = hnn_fail(e, HNN_EMEM, "train: out of memory for %ld parameters", m->size);
     int found = 0, interrupted = 0;
-    if (!code) {
-        memset(t.g, 0, bytes);
-        memcpy(t.s.kept, m->theta, bytes);
-        t.fingerprint = fingerprint_of(m, &full, x, v, &o);
-        if (hnn_fitter_known(o.optimiser))
-            code = hnn_fitter_new(m, &full, x, &o, t.objective, &t.fit, e);
-        if (t.fit)
-            t.s.block = hnn_fitter_state(t.fit, &t.s.blocks);
-    }
+    code = prepare(&t, &full, v, e);
     if (!code && o.checkpoint && o.resume)
         code = hnn_train_load(o.checkpoint, &t.s, t.fingerprint, &found, e);
     if (!code && !t.s.done)
         code = loop(&t, &interrupted, e);
-    if (!code) {
-        out->end = interrupted ? HNN_INTERRUPTED : t.s.end;
-        out->steps = t.s.step, out->loss = t.s.loss, out->seconds = elapsed(&t);
-        out->validation = t.validation ? t.s.best : NAN;
-        out->best_step = t.validation ? t.s.best_step : t.s.step;
-        out->points = t.s.points, out->curve = t.s.curve, t.s.curve = NULL;
-        if (!interrupted && (t.validation || t.s.end == HNN_DIVERGED))
-            memcpy(m->theta, t.s.kept, bytes);
-    }
+    code = code ? code : results(&t, interrupted, out, e);
     hnn_objective_free(t.objective);
     hnn_objective_free(t.validation);
     hnn_adam_free(&t.s.adam);
     hnn_fitter_free(t.fit);
+    free(t.s.theta);
     free(t.s.kept);
     free(t.s.curve);
     free(t.g);
@@ -298,5 +325,6 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
 void hnn_train_result_free(hnn_train_result *r)
 {
     free(r->curve);
+    free(r->starts);
     *r = (hnn_train_result){0};
 }

@@ -12,6 +12,7 @@
 /* ---- Adam ------------------------------------------------------------------------------------------------- */
 typedef struct hnn_adam {
     long size, steps;
+    long decayed;  /* l2 acts on the first so many; hnn_adam_new sets it to size */
     double *m, *v; /* first and second moments */
     double beta1, beta2, epsilon, l2;
 } hnn_adam;
@@ -77,6 +78,8 @@ typedef struct hnn_train_result {
     double seconds;    /* wall clock */
     long points;       /* the curve: one entry a check */
     hnn_progress *curve;
+    double *
+        starts; /* where the loss has starts: the first state of each sample as trained, [n, 2 dof]; else NULL */
 } hnn_train_result;
 
 /* hnn_train - change m->theta to fit the samples. validation may be NULL. The same arguments give the same bits, for

@@ -161,7 +161,8 @@ void hnn_fitter_free(hnn_fitter *f)
 }
 
 int hnn_fitter_new(const hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x,
-                   const hnn_train_options *o, hnn_objective *objective, hnn_fitter **out, hnn_error *e)
+                   const hnn_train_options *o, hnn_objective *objective, const double theta[],
+                   hnn_fitter **out, hnn_error *e)
 {
     *out = NULL;
     const kind *k = find(o->optimiser);
@@ -176,7 +177,7 @@ int hnn_fitter_new(const hnn_model *m, const hnn_loss_spec *loss, const hnn_samp
     hnn_objective_options how = {.real = o->real, .pool = o->pool, .jacobian = 1};
     int code = k->jacobian ? hnn_objective_new(loss, m, x, &how, &f->own, e) : HNN_OK;
     f->objective = f->own ? f->own : objective;
-    code = code ? code : k->start(f, m->theta, e);
+    code = code ? code : k->start(f, theta, e);
     if (code)
         hnn_fitter_free(f);
     else

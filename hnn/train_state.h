@@ -28,7 +28,8 @@ typedef struct hnn_fitter hnn_fitter;
 int hnn_fitter_known(const char *optimiser); /* 0: none of that name */
 /* objective and samples must outlive it. Errors: HNN_EARG when the model is not of the kind that the optimiser fits. */
 int hnn_fitter_new(const hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x,
-                   const hnn_train_options *o, hnn_objective *objective, hnn_fitter **out, hnn_error *e);
+                   const hnn_train_options *o, hnn_objective *objective, const double theta[],
+                   hnn_fitter **out, hnn_error *e);
 void hnn_fitter_free(hnn_fitter *f);
 /* *done: there is nothing left to gain. */
 int hnn_fitter_step(hnn_fitter *f, double theta[], int *done, hnn_error *e);

@@ -163,6 +163,8 @@ static const struct {
     {{.loss = "rollout", .method = "rk4", .window = 2}, r_rollout, 0},
     {{.loss = "rollout", .method = "midpoint", .window = 1, .substeps = 2}, r_rollout, 0},
     {{.loss = "rollout", .method = "verlet", .window = 2, .substeps = 2}, r_rollout, HNN_MODEL_SEPARABLE},
+    {{.loss = "rollout", .window = 2, .starts = 1}, r_rollout, 0},
+    {{.loss = "mirk4", .starts = 1}, r_mirk4, 0},
 };
 
 /* Three windows of plausible states. */
@@ -179,7 +181,9 @@ static void fake(int dof, int states, double t[], double z[], double dz[])
     }
 }
 
-static real loss_of(const oracle *o, const hnn_loss_spec *s, residual *r, const hnn_samples *x)
+/* start: what is added to the first states, where the loss has starts */
+static real loss_of(const oracle *o, const hnn_loss_spec *s, residual *r, const hnn_samples *x,
+                    const real *start)
 {
     int size = 2 * x->dof, columns = 0;
     real sum = 0, out[64], t[8], z[64], dz[OMAX];
@@ -190,7 +194,13 @@ static real loss_of(const oracle *o, const hnn_loss_spec *s, residual *r, const 
             z[k] = x->z[i * x->states * size + k];
         for (int k = 0; k < size && x->dz; k++)
             dz[k] = x->dz[i * size + k];
-        columns = r(o, s, &(window){t, z, dz}, out);
+        int own = s->starts ? size : 0;
+        for (int k = 0; k < own;
+             k++) { /* a residual of its own, too: a state, or a rate like those of pairs */
+            z[k] += start[i * size + k];
+            out[k] = start[i * size + k] / (strcmp(s->loss, "rollout") ? t[1] - t[0] : 1);
+        }
+        columns = own + r(o, s, &(window){t, z, dz}, out + own);
         for (int k = 0; k < columns; k++)
             sum += out[k] * out[k] * (s->weight ? (real)s->weight[k % size] * s->weight[k % size] : 1);
     }
@@ -211,21 +221,23 @@ static void check(int row, int c, int dof, const double *weight)
     fake(dof, x.states, t, z, dz);
     hnn_objective *o = NULL;
     cr_assert_eq(hnn_objective_new(&s, m, &x, NULL, &o, &e), HNN_OK, "%s", e.message);
-    double f, *g = malloc(sizeof *g * (size_t)m->size);
-    cr_assert_eq(hnn_objective_value(o, m->theta, &f, g, &e), HNN_OK, "%s", e.message);
-    real *theta = malloc(sizeof *theta * (size_t)m->size);
-    for (long k = 0; k < m->size; k++)
-        theta[k] = m->theta[k];
+    long size = hnn_objective_size(o);
+    cr_assert_eq(size, m->size + s.starts * 3 * 2 * dof);
+    double f, *g = malloc(2 * sizeof *g * (size_t)size), *at_theta = g + size;
+    real *theta = malloc(sizeof *theta * (size_t)size);
+    for (long k = 0; k < size; k++)
+        theta[k] = at_theta[k] = k < m->size ? m->theta[k] : 0.01 * (double)(k - m->size + 1);
+    cr_assert_eq(hnn_objective_value(o, at_theta, &f, g, &e), HNN_OK, "%s", e.message);
     oracle w = {m, theta};
-    real want = loss_of(&w, &s, cases[c].r, &x);
+    real want = loss_of(&w, &s, cases[c].r, &x, theta + m->size);
     cr_expect_float_eq(f, (double)want, 1e-12 * (1 + fabs(f)), "%s, %s: loss %.17g, not %.17Lg", m->row->name,
                        s.loss, f, want);
-    for (long k = 0; k < m->size; k++) { /* central difference of order 4, h = 1e-3: O(h^4) = 1e-12 */
+    for (long k = 0; k < size; k++) { /* central difference of order 4, h = 1e-3: O(h^4) = 1e-12 */
         const real step = 1e-3L, keep = theta[k];
         real value[4];
         const int at[4] = {-2, -1, 1, 2};
         for (int i = 0; i < 4; i++)
-            theta[k] = keep + at[i] * step, value[i] = loss_of(&w, &s, cases[c].r, &x);
+            theta[k] = keep + at[i] * step, value[i] = loss_of(&w, &s, cases[c].r, &x, theta + m->size);
         theta[k] = keep;
         real d = (value[0] - 8 * value[1] + 8 * value[2] - value[3]) / (12 * step);
         cr_expect_float_eq(g[k], (double)d, 1e-9 * (1 + fabs((double)d)),

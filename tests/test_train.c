@@ -415,6 +415,74 @@ Test(train, lm_and_lsq_validate_keep_the_best_and_have_checkpoints)
     tear_down(&k);
 }
 
+/* Noisy states of a spring: the constant that comes from rollouts whose first states are as measured, and as trained. */
+Test(train, first_states_that_are_trained_give_better_constants_from_noisy_states)
+{
+    const hnn_constant c = {"k", 0.8, 1};
+    const hnn_model_spec spec = {.model = "text", .dof = 1, .H = "p^2+k*q^2", .constant = &c, .constants = 1};
+    static const struct {
+        hnn_loss_spec loss;
+        const char *optimiser;
+    } all[] = {{{.loss = "rollout", .window = 23, .stride = 24}, "lbfgs"},
+               {{.loss = "rollout", .window = 23, .stride = 24}, "adam"},
+               {{.loss = "gauss4"}, "lbfgs"}};
+    for (int l = 0; l < (shortly() ? 1 : 3); l++) {
+        double error[2] = {0, 0}, away[2] = {0, 0};
+        for (int seed = 0; seed < (shortly() ? 2 : 6); seed++)
+            for (int starts = 0; starts < 2; starts++) {
+                hnn_data d = circles(6, 24, (uint64_t)seed), clean = circles(6, 24, (uint64_t)seed);
+                hnn_data_noise(&d, 0.05, 0, (uint64_t)seed);
+                hnn_model *m;
+                hnn_samples x;
+                hnn_train_result r;
+                hnn_error e = {0};
+                hnn_loss_spec loss = all[l].loss;
+                loss.starts = starts;
+                cr_assert_eq(hnn_model_new(&spec, 1, &m, &e), HNN_OK);
+                cr_assert_eq(hnn_samples_new(&loss, m, &d, &x, &e), HNN_OK);
+                hnn_train_options o = {.optimiser = all[l].optimiser,
+                                       .steps = l == 1 ? 400 : 60,
+                                       .rate = 0.01,
+                                       .schedule = HNN_COSINE};
+                cr_assert_eq(hnn_train(m, &loss, &x, NULL, &o, &r, &e), HNN_OK, "%s", e.message);
+                cr_assert_eq(r.starts != NULL, starts);
+                error[starts] += (m->theta[0] - 1) * (m->theta[0] - 1);
+                for (long i = 0; i < x.n && l < 2; i++) /* first states, one a trajectory */
+                    for (int j = 0; j < 2; j++) {
+                        double truth = clean.z[i * 24 * 2 + j];
+                        double got = starts ? r.starts[2 * i + j] : x.z[i * x.states * 2 + j];
+                        away[starts] += (got - truth) * (got - truth);
+                    }
+                hnn_train_result_free(&r);
+                hnn_samples_free(&x);
+                hnn_model_free(m);
+                hnn_data_free(&d), hnn_data_free(&clean);
+            }
+        cr_expect(shortly() || error[1] < (l == 2 ? 1 : 0.3) * error[0],
+                  "%s, %s: squared errors %g with, %g without", all[l].loss.loss, all[l].optimiser, error[1],
+                  error[0]);
+        cr_expect(l == 2 || away[1] < 0.3 * away[0], "%s: first states %g away, %g as measured",
+                  all[l].loss.loss, away[1], away[0]);
+    }
+    task k;
+    set_up(&k, "rollout", 4);
+    k.loss.starts = 1;
+    static const struct {
+        hnn_train_options o;
+        const char *says;
+    } wrong[] = {{{.batch = 5}, "on all samples, not on 5"}, {{.optimiser = "lm"}, "without starts"}};
+    hnn_train_result r;
+    hnn_error e = {0};
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, NULL, &wrong[i].o, &r, &e), HNN_EARG);
+        cr_expect(strstr(e.message, wrong[i].says), "%s", e.message);
+    }
+    k.loss.loss = "derivative";
+    cr_expect_eq(hnn_train(k.m, &k.loss, &k.x, NULL, NULL, &r, &e), HNN_EARG);
+    cr_expect(strstr(e.message, "no first state"), "%s", e.message);
+    tear_down(&k);
+}
+
 Test(train, windows_grow_and_a_resumed_stage_is_skipped)
 {
     char folder[] = "/tmp/noether_trainXXXXXX", path[64], part[80];

@@ -54,6 +54,20 @@ static int linearise(const hnn_compare_model *row, const hnn_model *m, const hnn
 
 static int constants(cli *c, const hnn_compare_model *row, const hnn_model *m, const hnn_samples *x)
 {
+    if (row->loss.starts) { /* their errors and those of the constants depend on each other */
+        hnn_text_add(&c->out, "constants; no standard errors beside first states that are trained, too\n");
+        for (long i = 0; i < m->size; i++)
+            hnn_text_printf(&c->out, "  %s = %.10g\n", m->param[i].name, m->theta[i]);
+        cli_json_array(&c->json, "constants");
+        for (long i = 0; i < m->size; i++) {
+            cli_json_object(&c->json, NULL);
+            cli_json_text(&c->json, "name", m->param[i].name);
+            cli_json_number(&c->json, "value", m->theta[i]);
+            cli_json_close(&c->json);
+        }
+        cli_json_close(&c->json);
+        return CLI_OK;
+    }
     fitted f = {0};
     int code = linearise(row, m, x, &f, &c->error), n = f.n, rank = 0;
     double square = 0;

@@ -50,6 +50,8 @@ const cli_option cli_model_options[] = {
 const cli_option cli_training_options[] = {
     {"loss", "NAME", CLI_TEXT, NULL, "'noether list losses'; each model has a default", 0, 0},
     {"window", "N", CLI_INT, NULL, "steps of a window of the rollout loss", 1, 1e6},
+    {"train-starts", NULL, CLI_FLAG, NULL,
+     "noisy states: losses of pairs and rollouts also train the first state of each", 0, 0},
     {"optimiser", "NAME", CLI_TEXT, "adam", "adam or lbfgs", 0, 0},
     {"steps", "N", CLI_INT, "2000", "of the optimiser", 1, 1e12},
     {"batch", "N", CLI_INT, "0", "samples in a step; 0: all", 0, 1e12},
@@ -198,6 +200,8 @@ static int one_model(cli *c, cli_setup *s, hnn_compare_model *m, int protocol)
         m->spec.width = 0; /* chosen by the number of parameters */
     if (cli_has(c, "unscaled"))
         m->scaled = 0;
+    if (cli_has(c, "train-starts"))
+        m->loss.starts = 1;
     if (cli_has(c, "float"))
         m->train.real = AD_F32;
     if (cli_has(c, "angles"))

@@ -9,6 +9,7 @@
 int hnn_adam_new(hnn_adam *a, long size, double beta1, double beta2, double epsilon, double l2, hnn_error *e)
 {
     *a = (hnn_adam){.size = size,
+                    .decayed = size,
                     .beta1 = beta1 == 0 ? 0.9 : beta1,
                     .beta2 = beta2 == 0 ? 0.999 : beta2,
                     .epsilon = epsilon == 0 ? 1e-8 : epsilon,
@@ -48,7 +49,7 @@ void hnn_adam_step(hnn_adam *a, double rate, const double g[], double x[])
     a->steps++;
     double step = rate / (1 - power(a->beta1, a->steps)), second = sqrt(1 - power(a->beta2, a->steps));
     for (long i = 0; i < a->size; i++) {
-        double d = g[i] + a->l2 * x[i];
+        double d = g[i] + (i < a->decayed ? a->l2 * x[i] : 0);
         a->m[i] = a->beta1 * a->m[i] + (1 - a->beta1) * d;
         a->v[i] = a->beta2 * a->v[i] + (1 - a->beta2) * d * d;
         x[i] -= step * a->m[i] / (sqrt(a->v[i]) / second + a->epsilon);
