@@ -115,6 +115,53 @@ extern "C" void peer_adolc_mixture(int tag, int n, int d, int K, const double *x
     trace_off();
 }
 
+extern "C" void peer_adolc_network(int tag, int d, int h, const double *parameters, const double *z,
+                                   const double *dz)
+{
+    const int count = h * d + h * h + 3 * h;
+    double value;
+    start(tag, 1u << 22);
+    {
+        std::vector<adouble> w(count), a1(h), s1(h), u2(h), u1(h), g(d);
+        for (int i = 0; i < count; i++)
+            w[i] <<= parameters[i];
+        const adouble *W1 = &w[0], *b1 = W1 + h * d, *W2 = b1 + h, *b2 = W2 + h * h, *w3 = b2 + h;
+        for (int i = 0; i < h; i++) {
+            adouble s = b1[i];
+            for (int k = 0; k < d; k++)
+                s += W1[i * d + k] * z[k];
+            a1[i] = tanh(s);
+            s1[i] = 1 - a1[i] * a1[i];
+            u1[i] = 0;
+        }
+        for (int i = 0; i < h; i++) {
+            adouble s = b2[i];
+            for (int j = 0; j < h; j++)
+                s += W2[i * h + j] * a1[j];
+            adouble a = tanh(s);
+            u2[i] = w3[i] * (1 - a * a);
+        }
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < h; j++)
+                u1[j] += u2[i] * W2[i * h + j];
+        for (int k = 0; k < d; k++)
+            g[k] = 0;
+        for (int i = 0; i < h; i++) {
+            u1[i] *= s1[i];
+            for (int k = 0; k < d; k++)
+                g[k] += u1[i] * W1[i * d + k];
+        }
+        adouble loss = 0;
+        for (int k = 0; k < d / 2; k++) {
+            adouble rq = g[d / 2 + k] - dz[k], rp = -g[k] - dz[d / 2 + k];
+            loss += rq * rq + rp * rp;
+        }
+        loss /= d;
+        loss >>= value;
+    }
+    trace_off();
+}
+
 extern "C" int peer_adolc_value(int tag, int n, const double *z, double *y)
 {
     return ::function((short)tag, 1, n, const_cast<double *>(z), y) < 0;

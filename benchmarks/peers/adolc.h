@@ -15,6 +15,10 @@ void peer_adolc_hamiltonian(int tag, int which, int n, const double *z);
 /* The log-likelihood of bench_mixture.c: samples x [n,d], parameters [K + K d + K d (d+1)/2]. */
 void peer_adolc_mixture(int tag, int n, int d, int K, const double *x, const double *parameters);
 
+/* The loss of bench_step.c for one sample; parameters W1 [h,d], b1 [h], W2 [h,h], b2 [h], w3 [h], one after the other.
+ * The gradient in z inside the loss is written out: ADOL-C does not tape its own derivatives. */
+void peer_adolc_network(int tag, int d, int h, const double *parameters, const double *z, const double *dz);
+
 int peer_adolc_value(int tag, int n, const double *z, double *y);
 int peer_adolc_gradient(int tag, int n, const double *z, double *g);
 int peer_adolc_hvp(int tag, int n, const double *z, const double *v, double *hv);

@@ -28,6 +28,7 @@ peer_torch *peer_torch_new(const char *script, char version[64])
         close(down[1]);
         close(up[0]);
         setenv("OMP_NUM_THREADS", "1", 1);
+        setenv("OPENBLAS_NUM_THREADS", "1", 1);
         setenv("MALLOC_MMAP_THRESHOLD_", "33554432", 1);
         setenv("MALLOC_TRIM_THRESHOLD_", "2147483647", 1);
         if (!freopen("/dev/null", "w", stderr))

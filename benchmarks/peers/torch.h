@@ -7,7 +7,7 @@
 #define PEER_TORCH_H
 
 typedef struct peer_torch peer_torch;
-/* script: the path of torch_peer.py. *version (64 characters) gets the version of PyTorch. */
+/* script: the path of torch_peer.py. version gets that of PyTorch and the file of its BLAS. */
 peer_torch *peer_torch_new(const char *script, char version[64]);
 void peer_torch_free(peer_torch *t);
 /* Data of the function `name`: `count` arrays of so many doubles. real: "f64" or "f32". 0, or not 0 on failure. */

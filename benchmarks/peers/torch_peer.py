@@ -112,10 +112,18 @@ def make(name, a, sizes):
     raise ValueError(name)
 
 
+def blas():
+    """The file of the library that computes products: with the reference BLAS they are ten times slower."""
+    with open("/proc/self/maps") as f:
+        names = {line.split("/")[-1].strip() for line in f if "blas" in line}
+    return "+".join(sorted(names)) or "unknown"
+
+
 def main():
     read, write = sys.stdin.buffer, sys.stdout.buffer
     problem = work = None
-    write.write(("ready " + torch.__version__ + "\n").encode())
+    torch.ones(64, 64) @ torch.ones(64, 64)
+    write.write(f"ready {torch.__version__}/{blas()}\n".encode())
     write.flush()
     while True:
         words = read.readline().decode().split()
