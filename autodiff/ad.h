@@ -403,7 +403,8 @@ AD_API double ad_check(ad_var y, int nx, const ad_var x[], int order, char **tex
 /* ad_emit - the program as one standalone C99 file with the functions
  *   int NAME(int batch, const REAL *const in[], REAL *const out[], REAL *work);   size_t NAME_work(int batch);
  * REAL is double or float, in and out are as for ad_run, work has NAME_work(batch) numbers. NAME returns 0, or
- * AD_EDOMAIN where ad_run would. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
+ * AD_EDOMAIN or AD_EROOT where ad_run would. Calls, loops (with checkpoints) and roots are C functions; callbacks
+ * cannot be emitted. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
  * Text to free(), or NULL with *why (may be NULL; to free()) naming what cannot be emitted. */
 AD_API char *ad_emit(const ad_program *p, const char *name, char **why);
 /* ad_native - the emitted program compiled with the system's C compiler (CC, cc, gcc or clang), kept by content

@@ -6,15 +6,6 @@
 
 #include <ctype.h>
 
-static bool fail(char **why, const char *format, const char *what)
-{
-    char text[240];
-    snprintf(text, sizeof text, format, what);
-    if (why)
-        *why = strdup(text);
-    return false;
-}
-
 static bool identifier(const char *s)
 {
     if (!s || (!isalpha((unsigned char)*s) && *s != '_'))
@@ -28,7 +19,7 @@ static bool identifier(const char *s)
 static bool part(ad_emitter *e, int32_t value, const int32_t *written)
 {
     const ad_program *p = e->p;
-    const ad_place *at = &p->place[value];
+    const ad_place *at = &e->place[value];
     em_value *v = &e->value[value];
     int32_t of = at->where == AD_AT_BUFFER   ? written[at->index] - 1
                  : at->where == AD_AT_OUTPUT ? p->out[at->index]
@@ -36,11 +27,14 @@ static bool part(ad_emitter *e, int32_t value, const int32_t *written)
                                              : value;
     if (v->ins >= 0 || v->view || of == value)
         return true;
-    if (of < 0 || e->value[of].n < at->offset + v->n)
+    int64_t offset = at->offset;
+    if (of >= 0 && e->value[of].results)
+        of = ad_em_result_at(e, of, &offset);
+    if (of < 0 || e->value[of].n < offset + v->n)
         return false;
     v->view = ad_em_room(e, (size_t)v->n * sizeof *v->view);
     for (int32_t j = 0; v->view && j < v->n; j++)
-        v->view[j] = (em_entry){of, (int32_t)at->offset + j};
+        v->view[j] = (em_entry){of, (int32_t)offset + j};
     v->how = EM_VIEW;
     v->part_of = of + 1;
     return true;
@@ -55,41 +49,62 @@ static bool parts(ad_emitter *e)
         for (int k = 0, n = ad_ins_nargs(p, &p->ins[i]); k < n; k++)
             if (!part(e, a[k], written))
                 return false;
-        if (p->place[a[-1]].where == AD_AT_BUFFER)
-            written[p->place[a[-1]].index] = a[-1] + 1;
+        if (e->place[a[-1]].where == AD_AT_BUFFER)
+            written[e->place[a[-1]].index] = a[-1] + 1;
     }
     return true;
 }
 
-/* Units of all values; false with *why when the program holds something that has no C text. */
-static bool start(ad_emitter *e, char **why)
+static void shape_of(em_value *v, const ad_place *at)
+{
+    *v = (em_value){.ins = -1, .inside = -1, .rows = at->rows < 0 ? -at->rows : at->rows, .cols = at->cols};
+    v->n = v->rows * v->cols;
+    v->times = at->rows < 0 ? v->rows : 0;
+}
+
+/* Units of all values; false when the program holds something that has no C text. */
+static bool start(ad_emitter *e)
 {
     const ad_program *p = e->p;
-    size_t n = (size_t)p->nplaces + 1;
+    if (!ad_em_results(e))
+        return false;
+    size_t n = (size_t)e->nvalues + 1;
     e->value = ad_em_room(e, n * sizeof *e->value);
     e->copy = ad_em_room(e, n * sizeof *e->copy);
     e->used = ad_em_room(e, n);
     e->const_used = ad_em_room(e, n * sizeof *e->const_used);
     e->ref = ad_em_room(e, ((size_t)p->nins + 1) * sizeof *e->ref);
-    for (int32_t i = 0; i < p->nplaces && !e->failed; i++) {
-        const ad_place *at = &p->place[i];
-        em_value *v = &e->value[i];
-        int64_t rows = at->rows < 0 ? -(int64_t)at->rows : at->rows;
-        if (rows * at->cols > INT32_MAX / 4)
-            return fail(why, "ad_emit: a value of %s is too large", "2^29 numbers");
-        *v = (em_value){.ins = -1, .inside = -1, .rows = (int32_t)rows, .cols = at->cols};
-        v->n = v->rows * v->cols;
-        v->times = at->rows < 0 ? v->rows : 0;
+    for (int32_t i = 0; i < e->nvalues && !e->failed; i++) {
+        const ad_place *at = &e->place[i];
+        if ((at->rows < 0 ? -(int64_t)at->rows : at->rows) * at->cols > INT32_MAX / 4) {
+            snprintf(e->top->why, sizeof e->top->why, "ad_emit: a value of 2^29 numbers is too large");
+            return false;
+        }
+        shape_of(&e->value[i], at);
     }
+    int32_t results = p->nplaces;
     for (int32_t i = 0; i < p->nins && !e->failed; i++) {
         const ad_ins *ins = &p->ins[i];
-        if (ad_has_object(ins->op))
-            return fail(why, "ad_emit: ad_%s cannot be emitted", ad_ops[ins->op].name);
-        e->value[p->pool[ins->at]].ins = i;
+        em_value *v = &e->value[p->pool[ins->at]];
+        v->ins = i;
+        if (!ad_is_object(ins->op))
+            continue;
+        const ad_object *o = ad_ins_object(p, ins);
+        v->results = results;
+        results += o->nout;
+        v->unit = ad_em_unit(e, o);
+        if (v->unit < 0)
+            return false;
+        const em_unit *u = &e->top->unit[v->unit];
+        int64_t bind = e->place[p->pool[ins->at]].rows;
+        int64_t fixed = u->work + (bind > 0 ? bind * u->work_rows : 0),
+                rows = bind < 0 ? -bind * u->work_rows : 0;
+        e->inner = fixed > e->inner ? fixed : e->inner;
+        e->inner_rows = rows > e->inner_rows ? rows : e->inner_rows;
     }
-    if (!e->failed)
-        return parts(e) || fail(why, "ad_emit: %s", "a value lives in memory that nothing writes");
-    return fail(why, "ad_emit: out of %s", "memory");
+    if (!e->failed && !parts(e) && !e->failed)
+        snprintf(e->top->why, sizeof e->top->why, "ad_emit: a value lives in memory that nothing writes");
+    return !e->failed && !*e->top->why;
 }
 
 /* The text of one function: its groups, with the addresses that they turned out to need before them. -------- */
@@ -100,7 +115,7 @@ static void addresses(ad_emitter *e, ad_text *t, int bit)
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
         const em_value *v = &e->value[i];
-        const ad_place *at = &e->p->place[i];
+        const ad_place *at = &e->place[i];
         bool given = at->where == AD_AT_INPUT || at->where == AD_AT_OUTPUT;
         if (!(e->used[i] & bit) || at->where == AD_AT_CONST || (bit == 2 && !given && v->where != EM_ROWS))
             continue;
@@ -132,7 +147,7 @@ static void stage_text(ad_emitter *e, ad_text *t, int32_t from, int32_t to, bool
     addresses(e, t, 2);
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
-        bool block = e->p->place[i].where == AD_AT_BUFFER && e->value[i].where != EM_ROWS;
+        bool block = e->place[i].where == AD_AT_BUFFER && e->value[i].where != EM_ROWS;
         e->used[i] = 4 | (e->used[i] & 1) | ((e->used[i] & 2) && block);
     }
     ad_say(t, "%s%s", body.s ? body.s : "", loop ? "}\n" : "");
@@ -161,60 +176,63 @@ static void chunk_text(ad_emitter *e, int32_t c)
             ;
         stage_text(e, &t, i, next, (stage & 1) && !part);
     }
+    ad_text *body = &e->top->body;
     if (e->chunk.n == 1)
-        ad_say(&e->body, "int %s(int batch, %s)\n{\n", e->name, parameters);
+        ad_say(body, "%sint %s(int batch, %s)\n{\n", e == e->top ? "" : "static ", e->name, parameters);
     else
-        ad_say(&e->body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
+        ad_say(body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
                parameters);
-    ad_say(&e->body, "(void)batch, (void)in, (void)out, (void)work;\n");
-    addresses(e, &e->body, 1);
-    ad_say(&e->body, "%sreturn 0;\n}\n", t.s ? t.s : "");
+    ad_say(body, "(void)batch, (void)in, (void)out, (void)work;\n");
+    addresses(e, body, 1);
+    ad_say(body, "%sreturn 0;\n}\n", t.s ? t.s : "");
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
         e->const_used[i] = true;
         e->used[i] = 0;
     }
     e->touched.n = 0;
-    e->body.failed = e->body.failed || t.failed;
+    body->failed = body->failed || t.failed;
     free(t.s);
 }
 
 /* The calls of all functions in order. */
 static void driver(ad_emitter *e)
 {
-    ad_say(&e->body, "\nint %s(int batch, %s)\n{\nint status = 0;\n", e->name, parameters);
+    ad_text *body = &e->top->body;
+    ad_say(body, "\n%sint %s(int batch, %s)\n{\nint status = 0;\n", e == e->top ? "" : "static ", e->name,
+           parameters);
     for (int32_t c = 0; c < e->chunk.n; c++) {
         if (!partial(e, c)) {
-            ad_say(&e->body, "status = status ? status : %s_%d(batch, in, out, work);\n", e->name, c + 1);
+            ad_say(body, "status = status ? status : %s_%d(batch, in, out, work);\n", e->name, c + 1);
             continue;
         }
         int32_t stage = e->group[e->order.at[e->chunk.at[c]]].stage;
-        ad_say(&e->body, "for (int b = 0; b < batch && !status; b++) {\n");
+        ad_say(body, "for (int b = 0; b < batch && !status; b++) {\n");
         for (; c < e->chunk.n && e->group[e->order.at[e->chunk.at[c]]].stage == stage; c++)
-            ad_say(&e->body, "status = status ? status : %s_%d(batch, b, in, out, work);\n", e->name, c + 1);
+            ad_say(body, "status = status ? status : %s_%d(batch, b, in, out, work);\n", e->name, c + 1);
         c--;
-        ad_say(&e->body, "}\n");
+        ad_say(body, "}\n");
     }
-    ad_say(&e->body, "return status;\n}\n");
+    ad_say(body, "return status;\n}\n");
 }
 
 static void constants(ad_emitter *e)
 {
-    ad_text *t = &e->out;
+    ad_text *t = &e->top->tables;
     for (int32_t i = 0; i < e->p->nplaces; i++) {
-        if (e->p->place[i].where != AD_AT_CONST || !e->const_used[i])
+        if (e->place[i].where != AD_AT_CONST || !e->const_used[i])
             continue;
-        ad_say(t, "static const REAL c%d[%d] = {", i, e->value[i].n);
+        ad_say(t, "static const REAL c%d%s[%d] = {", i, e->tag, e->value[i].n);
         for (int32_t j = 0; j < e->value[i].n; j++) {
             ad_say(t, j % 8 ? ", " : j ? ",\n    " : "\n    ");
-            ad_em_number(e, t, e->p->place[i].offset + j);
+            ad_em_number(e, t, e->place[i].offset + j);
         }
         ad_say(t, "};\n");
     }
     for (int32_t s = 0; s < e->nspans; s++) {
         if (!e->span[s].used)
             continue;
-        ad_say(t, "static const int i%d[%d] = {", s, e->span[s].n);
+        ad_say(t, "static const int i%d%s[%d] = {", s, e->tag, e->span[s].n);
         for (int32_t j = 0; j < e->span[s].n; j++)
             ad_say(t, "%s%d", j % 24 ? ", " : j ? ",\n    " : "\n    ", e->table.at[e->span[s].at + j]);
         ad_say(t, "};\n");
@@ -225,7 +243,8 @@ static const char *const intro =
     "/* Made by Noether (ad_emit): int %s(int batch, in, out, work), work of %s_work(batch) numbers.\n"
     " *\n"
     " * %d inputs, %d outputs; in[i] and out[j] hold rows*cols numbers, row-major, not overlapping.\n"
-    " * Returns 0, or a status of ad.h: a matrix was singular or not positive definite.\n"
+    " * Returns 0, or a status of ad.h: a matrix was singular or not positive definite (9), a root not found "
+    "(10).\n"
     " * Compile as C99 or later with -O3 -ffp-contract=off (a multiplication and an addition are fused where "
     "the\n"
     " * text says so, nowhere else; the results then have the bits of the program). -march=native makes it "
@@ -262,54 +281,56 @@ static const char *const vocabulary = "#define C(c) V_SET1((REAL)(c))\n"
                                       "#define LIBM1(f, x) lib_##f(x)\n"
                                       "#define LIBM2(f, x, y) lib_##f(x, y)\n\n";
 
+bool ad_em_program(ad_emitter *e)
+{
+    if (!start(e) || !ad_em_group_all(e) || !ad_em_store_all(e))
+        return false;
+    for (int32_t c = 0; c < e->chunk.n; c++)
+        chunk_text(e, c);
+    if (e->chunk.n > 1)
+        driver(e);
+    constants(e);
+    return !e->failed;
+}
+
 static void file(ad_emitter *e)
 {
     const ad_program *p = e->p;
     bool single = p->k->real == AD_F32;
     const char *f = single ? "f" : "";
-    for (int32_t c = 0; c < e->chunk.n; c++)
-        chunk_text(e, c);
-    if (e->chunk.n > 1)
-        driver(e);
     ad_say(&e->out, intro, e->name, e->name, p->nin, p->nout, single ? "32" : "64",
            p->k->fma ? "" : "#define HAS_FMA 0 /* as where the program was compiled */\n");
     ad_em_kernels(e);
     ad_say(&e->out, vocabulary, f, f, f, f);
-    constants(e);
+    ad_say(&e->out, "%s", e->tables.s ? e->tables.s : "");
     ad_say(&e->out,
            "size_t %s_work(int batch);\n"
            "int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work);\n\n"
            "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
-           e->name, e->name, e->name, (long long)e->work, (long long)e->work_rows);
+           e->name, e->name, e->name, (long long)(e->work + e->inner),
+           (long long)(e->work_rows + e->inner_rows));
     ad_em_indented(&e->out, &e->body);
-    e->out.failed = e->out.failed || e->body.failed;
+    e->out.failed = e->out.failed || e->body.failed || e->tables.failed;
 }
 
 char *ad_emit(const ad_program *p, const char *name, char **why)
 {
-    if (why)
-        *why = NULL;
-    if (!p || !identifier(name)) {
-        fail(why, "ad_emit: %s", p ? "the name is not a C identifier" : "no program");
-        return NULL;
-    }
-    if (p->k->real == AD_F80) {
-        fail(why, "ad_emit: a program in %s: only double and float are emitted", "long double");
-        return NULL;
-    }
-    ad_emitter e = {.p = p, .name = name};
+    ad_emitter e = {.p = p, .name = name, .top = &e};
     char *text = NULL;
-    if (start(&e, why)) {
-        bool ok = ad_em_group_all(&e) && ad_em_store_all(&e);
-        if (ok)
-            file(&e);
-        if (ok && !e.failed && !e.out.failed) {
-            text = e.out.s;
-            e.out.s = NULL;
-        } else {
-            fail(why, "ad_emit: out of %s", "memory");
-        }
+    if (!p || !identifier(name))
+        snprintf(e.why, sizeof e.why, "ad_emit: %s", p ? "the name is not a C identifier" : "no program");
+    else if (p->k->real == AD_F80)
+        snprintf(e.why, sizeof e.why, "ad_emit: a program in long double: only double and float are emitted");
+    else if (ad_em_program(&e))
+        file(&e);
+    if (e.out.s && !e.failed && !e.out.failed) {
+        text = e.out.s;
+        e.out.s = NULL;
+    } else if (!*e.why) {
+        snprintf(e.why, sizeof e.why, "ad_emit: out of memory");
     }
+    if (why)
+        *why = text ? NULL : strdup(e.why);
     ad_em_release(&e);
     return text;
 }

@@ -3,6 +3,9 @@
  *   ad_program -> values, views (emit_view.c) -> stages, groups (emit_group.c) -> storage (emit_store.c)
  *              -> text (emit_loop.c, emit_call.c, emit.c)
  *
+ * A call, a loop or a root is a function of the text, and so is what it calls (emit_object.c); its results are values of
+ * their own, numbered after those of the program.
+ *
  * A unit is what one pass of code works on: all of a value without a batch, or the rows of a value that belong to one
  * row of the batch. Even stages work on values without a batch, or on whole batches; odd stages are a loop over the
  * batch. A group is a loop over elements, straight code, a copy or a call. A view is a value that only arranges others:
@@ -13,6 +16,7 @@
 #ifndef AD_EMIT_H
 #define AD_EMIT_H
 
+#include "func.h"
 #include "program.h"
 #include "say.h"
 
@@ -53,6 +57,7 @@ typedef struct em_value {
     int64_t offset;        /* there, or in the workspace */
     int32_t next_end;      /* another value whose memory ends with the same group, + 1 */
     int32_t part_of;       /* its memory is that value's, + 1; 0 */
+    int32_t results, unit; /* of an object: its first result; the function of the text that runs it */
     em_entry *view;
 } em_value;
 
@@ -78,10 +83,24 @@ typedef struct em_list {
     int32_t *at, n, cap;
 } em_list;
 
+typedef struct em_unit { /* a function of the text for a program (p) or an object (o) */
+    const void *of;
+    char kind;
+    int64_t work, work_rows; /* numbers; for each row of its batch */
+} em_unit;
+
 typedef struct ad_emitter {
     const ad_program *p;
-    const char *name, *real;
-    ad_text out, tables, body; /* the file; its tables; the functions */
+    struct ad_emitter *top; /* of the whole text: it has the next two lines; itself */
+    ad_text tables, body;   /* the tables and the functions of the text */
+    em_unit *unit;
+    int32_t nunits, units_cap;
+    char why[240];    /* what cannot be emitted */
+    const char *name; /* of the function */
+    char tag[16];     /* ends the names of tables */
+    ad_text out;      /* of the top: the file */
+    ad_place *place;  /* those of the program, then of results of objects */
+    int32_t nvalues;
     em_value *value;
     em_ref **ref; /* by instruction: its operands */
     em_ref *copy; /* by value: what a copy reads */
@@ -99,6 +118,7 @@ typedef struct ad_emitter {
     int32_t nstages;
     em_list order;                    /* all groups */
     int64_t work, work_rows, scratch; /* numbers; for each row of the batch; where kernels have scratch */
+    int64_t inner, inner_rows;        /* after these: the greediest function that is called */
     uint8_t *used; /* by value, of a function: 1 its address, 2 that of its rows, 4 listed in touched */
     em_list touched;
     bool *const_used;
@@ -106,12 +126,21 @@ typedef struct ad_emitter {
     bool failed;
 } ad_emitter;
 
+/* emit.c: the functions of a program, into body and tables of the top; false with `why` there, or out of memory. */
+HIDDEN bool ad_em_program(ad_emitter *e);
+/* emit_object.c */
+HIDDEN bool ad_em_results(ad_emitter *e); /* a value for each result of each object */
+HIDDEN int32_t ad_em_result_at(const ad_emitter *e, int32_t object,
+                               int64_t *offset);              /* whose memory that is */
+HIDDEN int32_t ad_em_unit(ad_emitter *e, const ad_object *o); /* its function; -1: it cannot be emitted */
+HIDDEN void ad_em_unit_name(const ad_emitter *e, int32_t unit, char out[120]);
 /* emit_text.c: text; memory that lives as long as the emitter; NULL and e->failed when there is none. */
 HIDDEN void ad_em_indented(ad_text *t, const ad_text *lines); /* by the braces that are open */
 HIDDEN void *ad_em_room(ad_emitter *e, size_t bytes);
 HIDDEN bool ad_em_push(ad_emitter *e, em_list *l, int32_t x);
 HIDDEN void ad_em_release(ad_emitter *e);
 HIDDEN void ad_em_number(ad_emitter *e, ad_text *t, int64_t at); /* a number of the program's constants */
+HIDDEN void ad_em_real(ad_text *t, double v);                    /* a double */
 HIDDEN void ad_em_operation(ad_text *t, int op, const char *const operand[]);
 HIDDEN void ad_em_kernels(ad_emitter *e); /* the texts of kernels that the body calls */
 

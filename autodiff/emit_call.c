@@ -96,12 +96,41 @@ static void kernel(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, 
            ad_ops[ins->op].name);
 }
 
+/* A call, a loop, a root: pointers to operands and results, the batch it binds, room behind that of all values. */
+static void object(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, int32_t value)
+{
+    const ad_object *o = ad_ins_object(e->p, &e->p->ins[index]);
+    const em_value *v = &e->value[value];
+    char name[120], rows[48];
+    ad_say(t, "{\nconst REAL *const given[] = {%s", o->nin ? "" : "0");
+    for (int k = 0; k < o->nin; k++) {
+        ad_say(t, k ? ", " : "");
+        pointer(e, t, &e->ref[index][k], g);
+    }
+    ad_say(t, "};\nREAL *const results[] = {");
+    for (int k = 0; k < o->nout; k++) {
+        ad_say(t, k ? ", " : "");
+        int64_t offset = ad_sayress(e, t, v->results + k, g);
+        if (offset)
+            ad_say(t, " + %lld", (long long)offset);
+    }
+    ad_em_unit_name(e, v->unit, name);
+    rows_text(rows, v, g);
+    ad_say(t, "};\nconst int code = %s((int)(%s), given, results, work + %lld + (size_t)batch * %lld);\n",
+           name, rows, (long long)e->work, (long long)e->work_rows);
+    ad_say(t, "if (code)\nreturn code;\n}\n");
+}
+
 void ad_em_write_call(ad_emitter *e, ad_text *t, const em_group *g)
 {
     int32_t index = g->member[0], value = e->p->pool[e->p->ins[index].at];
     const ad_ins *ins = &e->p->ins[index];
     const em_value *v = &e->value[value];
     char s[48];
+    if (ad_is_object(ins->op)) {
+        object(e, t, index, g, value);
+        return;
+    }
     if (ins->op == OP_MATMUL) {
         matmul(e, t, index, g, value);
     } else if (ins->op == OP_SUM_COLS && v->variable) {

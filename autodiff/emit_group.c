@@ -97,7 +97,7 @@ static bool store(ad_emitter *e, int32_t value)
     if (e->failed)
         return false;
     int32_t cost = 0;
-    bool output = v->ins >= 0 && e->p->place[value].where == AD_AT_OUTPUT;
+    bool output = v->ins >= 0 && e->place[value].where == AD_AT_OUTPUT;
     for (int32_t k = 0; k < r->npieces; k++) {
         em_piece *q = &r->piece[k];
         int32_t n = (k + 1 < r->npieces ? r->piece[k + 1].from : v->n) - q->from;
@@ -105,7 +105,7 @@ static bool store(ad_emitter *e, int32_t value)
         cost += q->src == EM_SUM ? e->sums.at[q->at] : 1;
         if (s && output && !s->whole && s->n == n && n > 1 && q->at == 0 && q->step == 1 &&
             s->how >= EM_CALC && s->times == v->times && s->inside < 0 &&
-            e->p->place[q->src].where != AD_AT_OUTPUT) {
+            e->place[q->src].where != AD_AT_OUTPUT) {
             s->inside = value;
             s->offset = q->from;
             s->stored = true;
@@ -234,6 +234,14 @@ static void call(ad_emitter *e, int32_t index)
     d->stored = d->n > 1 || (ins->op != OP_SUM_COLS && ins->op != OP_COUNT);
     d->variable = !d->stored;
     d->group = g;
+    for (int32_t k = 0; d->results && k < ad_ins_object(p, ins)->nout; k++) {
+        em_value *v = &e->value[d->results + k];
+        v->how = EM_CALL;
+        v->stored = true;
+        v->stage = d->stage;
+        v->group = g;
+        v->ins = index;
+    }
     join(e, g, index, 4);
 }
 
@@ -243,6 +251,8 @@ static bool whole_batch(const ad_emitter *e, const ad_ins *ins)
     const int32_t *a = ad_ins_args(e->p, ins), *attr = ad_ins_attrs(e->p, ins);
     const em_value *d = &e->value[e->p->pool[ins->at]];
     const em_value *o = ad_ins_nargs(e->p, ins) ? &e->value[a[0]] : NULL;
+    if (ad_is_object(ins->op))
+        return true;
     if (!o || !o->times)
         return false;
     return ins->op == OP_SUM_ROWS || ins->op == OP_COUNT || ins->op == OP_CONCAT_ROWS ||
@@ -286,7 +296,7 @@ static bool view(ad_emitter *e, int32_t index, const int32_t *users)
     e->value[value].how = EM_VIEW;
     if (!ad_em_view(e, index))
         return false;
-    bool output = p->place[value].where == AD_AT_OUTPUT;
+    bool output = e->place[value].where == AD_AT_OUTPUT;
     return !(output || (adds && users[value] > 1)) || store(e, value);
 }
 

@@ -36,7 +36,7 @@ static void indexed(ad_emitter *e, ad_text *t, int32_t src, const em_group *g, i
 
 void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g)
 {
-    const ad_place *at = x.src >= 0 ? &e->p->place[x.src] : NULL;
+    const ad_place *at = x.src >= 0 ? &e->place[x.src] : NULL;
     if (x.src == EM_ZERO) {
         ad_say(t, "(REAL)0");
     } else if (x.src == EM_SUM) {
@@ -85,7 +85,7 @@ static void operand(ad_emitter *e, ad_text *t, const em_ref *r, const em_group *
             q = &r->piece[k];
             break;
         }
-    const ad_place *at = q->src >= 0 ? &e->p->place[q->src] : NULL;
+    const ad_place *at = q->src >= 0 ? &e->place[q->src] : NULL;
     bool constant = at && at->where == AD_AT_CONST;
     int64_t first = q->at + (int64_t)(s.from - q->from) * q->step;
     if (q->src < 0 || (r->kind <= EM_PIECES && r->kind != EM_GRID && q->step == 0)) {
@@ -98,7 +98,7 @@ static void operand(ad_emitter *e, ad_text *t, const em_ref *r, const em_group *
     } else if (r->kind == EM_TABLE) {
         char j[48];
         counter(j, sizeof j, g, 1);
-        snprintf(index, sizeof index, "i%d[%s]", r->table, j);
+        snprintf(index, sizeof index, "i%d%s[%s]", r->table, e->tag, j);
         e->span[r->table].used = true;
         indexed(e, t, q->src, g, 0, index);
     } else if (r->kind == EM_GRID) {

@@ -109,17 +109,25 @@ static void give(ad_emitter *e, pool *p, int64_t at, int64_t n)
 
 static int64_t rounded(int64_t n) { return n == 1 ? 1 : (n + 7) / 8 * 8; }
 
-/* The value that a member of a group computes. */
-static int32_t result(const ad_emitter *e, const em_group *g, int32_t k)
+/* The values that a member of a group computes: *n from the one that is returned on. */
+static int32_t result(const ad_emitter *e, const em_group *g, int32_t k, int32_t *n)
 {
-    return g->kind == EM_COPY ? g->member[k] : e->p->pool[e->p->ins[g->member[k]].at];
+    *n = 1;
+    if (g->kind == EM_COPY)
+        return g->member[k];
+    const ad_ins *ins = &e->p->ins[g->member[k]];
+    int32_t value = e->p->pool[ins->at];
+    if (!ad_is_object(ins->op))
+        return value;
+    *n = ad_ins_object(e->p, ins)->nout;
+    return e->value[value].results;
 }
 
 static void place(ad_emitter *e, pool *p, em_list *ends, int64_t *stack, int32_t value)
 {
     em_value *v = &e->value[value];
     const em_group *g = &e->group[v->group];
-    if (e->p->place[value].where == AD_AT_OUTPUT) {
+    if (e->place[value].where == AD_AT_OUTPUT) {
         v->where = EM_BOUND;
         v->stored = true;
     } else if (v->inside >= 0) {
@@ -159,7 +167,9 @@ bool ad_em_store_all(ad_emitter *e)
     for (int32_t i = 0; i < e->order.n; i++) {
         const em_group *g = &e->group[e->order.at[i]];
         for (int32_t k = 0; k < g->nmembers; k++) {
-            e->value[result(e, g, k)].last = i;
+            int32_t count, first = result(e, g, k, &count);
+            for (int32_t v = first; v < first + count; v++)
+                e->value[v].last = i;
             if (g->kind == EM_COPY) {
                 reads_ref(e, g, &e->copy[g->member[k]]);
                 continue;
@@ -173,8 +183,11 @@ bool ad_em_store_all(ad_emitter *e)
         const em_group *g = &e->group[e->order.at[i]];
         stack = g->chunk != chunk ? 0 : stack;
         chunk = g->chunk;
-        for (int32_t k = 0; k < g->nmembers; k++)
-            place(e, &p, &ends, &stack, result(e, g, k));
+        for (int32_t k = 0; k < g->nmembers; k++) {
+            int32_t count, first = result(e, g, k, &count);
+            for (int32_t v = first; v < first + count; v++)
+                place(e, &p, &ends, &stack, v);
+        }
         for (int32_t v = ends.at[i]; v; v = e->value[v - 1].next_end)
             give(e, &p, e->value[v - 1].offset, rounded(e->value[v - 1].n));
     }
@@ -201,7 +214,7 @@ int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_group *g)
 {
     const em_value *v = &e->value[value];
     int32_t of = v->inside >= 0 ? v->inside : value;
-    const ad_place *at = &e->p->place[of];
+    const ad_place *at = &e->place[of];
     bool row = v->times && (g->stage & 1);
     if (!e->used[of])
         ad_em_push(e, &e->touched, of);
@@ -213,6 +226,9 @@ int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_group *g)
                at->where == AD_AT_CONST ? 'c'
                : v->where == EM_LOCAL   ? 't'
                                         : 'w',
-               of, row && v->where == EM_ROWS ? "r" : "");
+               of,
+               at->where == AD_AT_CONST     ? e->tag
+               : row && v->where == EM_ROWS ? "r"
+                                            : "");
     return v->inside >= 0 ? v->offset : 0;
 }

@@ -77,6 +77,7 @@ void ad_em_release(ad_emitter *e)
     free(e->out.s);
     free(e->tables.s);
     free(e->body.s);
+    free(e->unit);
 }
 
 /* A finite number in the fewest digits that read back to it, or in hexadecimal; the radix is a point in every locale. */
@@ -98,6 +99,13 @@ static void number_text(char out[48], double v, bool single)
         }
     }
     snprintf(out + n, (size_t)(48 - n), "%s%s", whole && !radix ? ".0" : "", single ? "f" : "");
+}
+
+void ad_em_real(ad_text *t, double v)
+{
+    char text[48];
+    number_text(text, v, false);
+    ad_say(t, "%s", text);
 }
 
 void ad_em_number(ad_emitter *e, ad_text *t, int64_t at)
@@ -153,7 +161,7 @@ void ad_em_operation(ad_text *t, int op, const char *const operand[])
 static bool calls(const char *text, const ad_em_part *part)
 {
     char name[64];
-    bool kernel = part->file[0] == 'k';
+    bool kernel = part->file[0] != 'v';
     snprintf(name, sizeof name, kernel ? "K(%s)" : "%s(", part->name);
     if (strstr(text, name))
         return true;
@@ -169,7 +177,7 @@ void ad_em_kernels(ad_emitter *e)
     bool *want = ad_em_room(e, (size_t)n * sizeof *want);
     if (!want || !e->body.s)
         return;
-    bool kernel = false, vmath = false;
+    bool kernel = false, vmath = false, loops = false;
     for (int i = 0; i < n; i++)
         want[i] = *ad_em_parts[i].name && calls(e->body.s, &ad_em_parts[i]);
     for (bool more = true; more;) {
@@ -182,12 +190,15 @@ void ad_em_kernels(ad_emitter *e)
     for (int i = 0; i < n; i++) {
         kernel = kernel || (want[i] && ad_em_parts[i].file[0] == 'k');
         vmath = vmath || (want[i] && ad_em_parts[i].file[0] == 'v');
+        loops = loops || (want[i] && ad_em_parts[i].file[0] == 'l');
     }
     for (int i = 0; i < n; i++) {
         const ad_em_part *part = &ad_em_parts[i];
         bool head = !*part->name;
-        if (want[i] || (head && (part->file[0] == 's' || (part->file[0] == 'v' && vmath) ||
-                                 (part->file[0] == 'p' && (kernel || strstr(e->body.s, "k_matmul("))))))
+        if (want[i] ||
+            (head && (part->file[0] == 's' || (part->file[0] == 'v' && vmath) ||
+                      (part->file[0] == 'p' && (kernel || loops || strstr(e->body.s, "k_matmul("))) ||
+                      (part->file[0] == 'l' && loops))))
             ad_say(&e->out, "%s\n", part->text);
     }
 }

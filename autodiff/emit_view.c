@@ -26,6 +26,7 @@ bool ad_em_is_view(int op)
     case OP_SCATTER_ROWS:
     case OP_TRANSPOSE:
     case OP_ROW_TRANSPOSE:
+    case OP_RESULT:
         return true;
     default:
         return false;
@@ -89,6 +90,11 @@ bool ad_em_view(ad_emitter *e, int32_t index)
         return false;
     if (ins->op == OP_SCATTER_COLS || ins->op == OP_SCATTER_ROWS)
         return scatter(e, ins, d, a[0]);
+    if (ins->op == OP_RESULT) {
+        for (int32_t j = 0; j < d->n; j++)
+            d->view[j] = (em_entry){o->results + attr[0], j};
+        return true;
+    }
     int32_t first = 0, which = 0; /* of a concatenation: the operand, and where it begins */
     for (int32_t i = 0; i < d->rows; i++)
         for (int32_t k = 0; k < d->cols; k++) {

@@ -46,6 +46,8 @@ HIDDEN bool ad_func_masked(const ad_func *f, int i); /* whether input i carries 
 /* The function that programs write out instead of calling it at node n; NULL for any other node. */
 HIDDEN const ad_func *ad_inlined(const ad_tape *t, const ad_node *n);
 HIDDEN const ad_program *ad_func_program(const ad_func *f, int real);
+/* Of a root: (y, x) -> F and J row by row, and when it has arrived. */
+HIDDEN const ad_func *ad_root_newton(const ad_object *o, int real, int *max_iter, double *tolerance);
 /* f's pullback for the wanted arguments and seeded results: (in..., seeds) -> wanted adjoints. */
 HIDDEN const ad_func *ad_func_vjp(const ad_func *f, bool masked, const bool want[], const bool seeded[],
                                   ad_reason *why);

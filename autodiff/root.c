@@ -146,16 +146,30 @@ static double residual(const root_state *s, int n, int64_t row)
     return most;
 }
 
+/* What a type can reach. */
+static double reachable(int real, double tolerance)
+{
+    static const double eps[3] = {2.3e-16, 1.2e-7, 1.1e-19};
+    return tolerance > 16 * eps[real] ? tolerance : 16 * eps[real];
+}
+
+const ad_func *ad_root_newton(const ad_object *o, int real, int *max_iter, double *tolerance)
+{
+    const root *r = (const root *)o;
+    *max_iter = r->max_iter;
+    *tolerance = reachable(real, r->tolerance);
+    return r->fj;
+}
+
 static int root_run(ad_kcall *c)
 {
     static double (*const move[3])(int, void *, const void *) = {move_f64, move_f32, move_f80};
-    static const double eps[3] = {2.3e-16, 1.2e-7, 1.1e-19};
     root_state *s = c->state;
     const root *r = c->object;
     int n = r->o.out[0].cols;
     int64_t rows = ad_rows_at(r->o.out[0].rows, c->rows), left = rows;
     size_t size = s->k->size, row_size = (size_t)n * size;
-    double tolerance = r->tolerance > 16 * eps[s->real] ? r->tolerance : 16 * eps[s->real], last = 0;
+    double tolerance = reachable(s->real, r->tolerance), last = 0;
     if (rows != s->rows && !root_bind(s, rows, (size_t)n)) {
         snprintf(s->s.message, sizeof s->s.message, "out of memory for %lld rows", (long long)rows);
         return AD_ENOMEM;

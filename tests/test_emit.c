@@ -311,18 +311,6 @@ Test(emit, what_cannot_be_emitted_is_named)
     cr_assert(strstr(why, "long double"), "%s", why);
     free(why);
     cr_assert_null(ad_emit(l, "f", NULL));
-    ad_tape *v = ad_new();
-    ad_var x = ad_input(v, "x", 1, 1), y = ad_sin(x), z;
-    ad_func *step = ad_func_new(1, &x, 1, &y);
-    ad_scan(v, &(ad_scan_spec){.f = step, .count = 5, .ncarry = 1, .carry = &x, .carry_out = &z});
-    ad_program *loop = ad_compile(v, 1, &x, 1, &z, NULL);
-    cr_assert(loop, "%s", ad_message(v));
-    cr_assert_null(ad_emit(loop, "f", &why));
-    cr_assert_str_eq(why, "ad_emit: ad_scan cannot be emitted");
-    free(why);
-    ad_program_free(loop);
-    ad_func_free(step);
-    ad_free(v);
     cr_assert_null(ad_emit(NULL, "f", &why));
     cr_assert(strstr(why, "no program"), "%s", why);
     free(why);
