@@ -141,14 +141,15 @@ Test(ode_gradient, through_every_row_it_is_that_of_the_map_in_long_double, .time
 {
     double worst = 0, growth[3] = {0};
     for (int i = 0; i < ode_method_count(); i++)
-        for (int which = 0; which < 3; which++) {
+        for (int which = 0; which < (shortened() ? 2 : 3); which++) {
             const ode_method *m = ode_method_at(i);
             ode_recorded *r = field_of(which == 0 ? separable : which == 1 ? any : hill, 1);
             double h = which == 2 ? 0.3 : 0.1;
             if (!ode_method_refuses(m, ode_recorded_field(r)) && !(shortened() && (i % 8 || m->order > 4))) {
                 map a = map_of(m, r, shortened() ? 3 : which == 2 ? 20 : 8, 1, &h, 0.4, 0.9);
                 if (which == 2)
-                    memcpy(a.x, top, sizeof top), a.reach = shortened() ? 1e-2 : 1e-4;
+                    memcpy(a.x, top, sizeof top),
+                        a.reach = 1e-4; /* less would be lost where long double is double */
                 worst = fmax(worst, compare(&a, 1, growth + which));
                 map_free(&a);
             }
