@@ -1,8 +1,10 @@
-/* color.c - columns that may share one directional derivative.
+/* color.c - columns that may share one directional derivative; transposed and mirrored patterns.
  * Invariant: greedy in the order of falling degree (ties in their order), so a band gets its width and an arrow two.
  *
  * SPDX-License-Identifier: MIT */
 #include "pattern.h"
+
+#include <limits.h>
 
 /* Columns by falling degree, stable: by counting. */
 static int32_t *order(int32_t n, const int32_t *start)
@@ -115,4 +117,58 @@ int32_t ad_color_star(const ad_pattern *a, int32_t color[])
     free(g.by);
     free(g.taken);
     return ok ? g.count : -1;
+}
+
+void ad_pattern_free(ad_pattern *a)
+{
+    free(a->start);
+    free(a->col);
+    a->start = a->col = NULL;
+}
+
+bool ad_pattern_transpose(const ad_pattern *a, ad_pattern *out)
+{
+    *out = (ad_pattern){.m = a->n, .n = a->m, .nnz = a->nnz, .elements = a->elements, .entries = a->entries};
+    out->start = calloc((size_t)out->m + 2, sizeof *out->start);
+    out->col = malloc(((size_t)a->nnz + 1) * sizeof *out->col);
+    if (!out->start || !out->col) {
+        ad_pattern_free(out);
+        return false;
+    }
+    for (int32_t k = 0; k < a->nnz; k++)
+        out->start[a->col[k] + 2]++;
+    for (int32_t j = 0; j < out->m; j++)
+        out->start[j + 2] += out->start[j + 1];
+    for (int32_t i = 0; i < a->m; i++)
+        for (int32_t k = a->start[i]; k < a->start[i + 1]; k++)
+            out->col[out->start[a->col[k] + 1]++] = i;
+    return true;
+}
+
+bool ad_pattern_mirror(const ad_pattern *a, ad_pattern *out)
+{
+    ad_pattern b;
+    *out = (ad_pattern){.m = a->m, .n = a->n, .elements = a->elements, .entries = a->entries};
+    if (!ad_pattern_transpose(a, &b))
+        return false;
+    out->start = calloc((size_t)a->m + 1, sizeof *out->start);
+    out->col = malloc((2 * (size_t)a->nnz + 1) * sizeof *out->col);
+    bool ok = out->start && out->col;
+    for (int32_t i = 0; ok && i < a->m; i++) { /* merge two ascending rows */
+        int32_t k = a->start[i], l = b.start[i], to = out->start[i];
+        while (k < a->start[i + 1] || l < b.start[i + 1]) {
+            int32_t c = k < a->start[i + 1] ? a->col[k] : INT_MAX,
+                    d = l < b.start[i + 1] ? b.col[l] : INT_MAX;
+            out->col[to++] = c < d ? c : d;
+            k += c <= d;
+            l += d <= c;
+        }
+        out->start[i + 1] = to;
+    }
+    if (ok)
+        out->nnz = out->start[a->m];
+    else
+        ad_pattern_free(out);
+    ad_pattern_free(&b);
+    return ok;
 }

@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "pattern.h"
-#include "object.h"
+#include "func.h"
 
 #include <limits.h>
 
@@ -33,9 +33,28 @@ static void drop(set *s)
     if (s && --s->refs == 0)
         free(s);
 }
-/* A batch counts as one row, and so does a node of several results. */
+/* A batch counts as one row. */
 static int32_t rows_of(const ad_node *n) { return n->rows < 1 ? 1 : n->rows; }
-static int64_t size_of(const ad_node *n) { return (int64_t)rows_of(n) * n->cols; }
+/* The function of a call that is looked into: its batch, where it has one, is one row here, too. NULL otherwise: then every
+ * result may depend on all operands. */
+static const ad_func *inside(const ad_tape *t, const ad_node *n)
+{
+    if (n->op != OP_CALL)
+        return NULL;
+    const ad_func *f = (const ad_func *)ad_object_of(t, n);
+    for (int i = 0; i < f->o.nin + f->o.nout; i++) {
+        int32_t rows = i < f->o.nin ? f->o.in[i].rows : f->o.out[i - f->o.nin].rows;
+        if (rows < AD_BATCH || (rows == AD_BATCH && rows_of(n) != 1))
+            return NULL;
+    }
+    return f;
+}
+/* Elements with a set each: of a call all its results, one after the other. */
+static int64_t size_of(const ad_tape *t, const ad_node *n)
+{
+    const ad_func *f = inside(t, n);
+    return f ? ad_result_at(&f->o, f->o.nout, 1) : (int64_t)rows_of(n) * n->cols;
+}
 
 static void begin(sets *s)
 {
@@ -167,8 +186,8 @@ static bool source(const ad_node *n, const ad_node *x, const int32_t *attr, int3
     }
 }
 
-/* Every element may depend on all of the operands: what is inside a function is not looked at, and a batch that is
- * reshaped to more rows for each keeps no single row. */
+/* Every element may depend on all of the operands: what is inside a loop, a root or a callback is not looked at, and a batch
+ * that is reshaped to more rows for each keeps no single row. */
 static bool every(const ad_node *n, const ad_node *x)
 {
     return n->op == OP_RESHAPE && (n->rows < 0 || x->rows < 0);
@@ -178,7 +197,7 @@ static bool every(const ad_node *n, const ad_node *x)
 static void scatter(sets *s, const ad_node *n, int32_t id, const int32_t *attr, set **y)
 {
     const ad_node *x = ad_at_id(s->t, id);
-    int64_t size = size_of(n), from = size_of(x);
+    int64_t size = size_of(s->t, n), from = size_of(s->t, x);
     int32_t *start = calloc((size_t)size + 2, sizeof *start), *by = malloc((size_t)from * sizeof *by);
     for (int pass = 0; start && by && pass < 2; pass++) {
         for (int64_t k = 0; k < from; k++) {
@@ -251,6 +270,49 @@ static void by_element(sets *s, const ad_node *n, const int32_t arg[], int m, co
         }
 }
 
+static void forget(sets *s, int32_t id)
+{
+    int64_t size = s->of[id] ? size_of(s->t, ad_at_id(s->t, id)) : 0;
+    for (int64_t k = 0; k < size; k++)
+        drop(s->of[id][k]);
+    free(s->of[id]);
+    s->of[id] = NULL;
+}
+
+static void node(sets *s, int32_t id);
+
+/* The sets of the operands carried through the function's own tape. */
+static void called(sets *s, const ad_func *f, const int32_t arg[], set **y)
+{
+    sets in = *s;
+    in.t = f->tape;
+    in.of = calloc((size_t)f->tape->n, sizeof *in.of);
+    in.ok = in.of != NULL;
+    for (int i = 0; in.ok && i < f->o.nin; i++) {
+        int32_t id = f->in[i].id;
+        int64_t size = size_of(in.t, ad_at_id(in.t, id));
+        if (!s->of[arg[i]])
+            continue;
+        in.of[id] = calloc((size_t)size, sizeof *in.of[id]);
+        in.ok = in.of[id] != NULL;
+        for (int64_t k = 0; in.ok && k < size; k++)
+            in.of[id][k] = keep(s->of[arg[i]][k]);
+    }
+    for (int32_t id = 0; in.ok && id < f->tape->n; id++)
+        if (f->need[id] && !in.of[id])
+            node(&in, id);
+    for (int k = 0; in.ok && k < f->o.nout; k++) {
+        set **from = in.of[f->out[k].id], **to = y + ad_result_at(&f->o, k, 1);
+        for (int64_t e = 0, n = from ? ad_shape_size(f->o.out[k], 1) : 0; e < n; e++)
+            to[e] = keep(from[e]);
+    }
+    for (int32_t id = 0; in.of && id < f->tape->n; id++)
+        forget(&in, id);
+    free(in.of);
+    s->ok = in.ok;
+    s->now = in.now;
+}
+
 static void node(sets *s, int32_t id)
 {
     const ad_node *n = ad_at_id(s->t, id);
@@ -261,7 +323,7 @@ static void node(sets *s, int32_t id)
         any = any || (s->of[arg[i]] && !flat(n, i));
     if (!any || n->op == OP_STOP || n->op == OP_COUNT)
         return;
-    set **y = s->of[id] = calloc((size_t)size_of(n), sizeof *y);
+    set **y = s->of[id] = calloc((size_t)size_of(s->t, n), sizeof *y);
     if (!y) {
         s->ok = false;
         return;
@@ -275,20 +337,17 @@ static void node(sets *s, int32_t id)
             product(s, arg[0], arg[1], i, attr, false, false, true, y + (int64_t)i * n->cols);
     } else if (n->op == OP_SCATTER_COLS || n->op == OP_SCATTER_ROWS) {
         scatter(s, n, arg[0], attr, y);
+    } else if (inside(s->t, n)) {
+        called(s, inside(s->t, n), arg, y);
+    } else if (n->op == OP_RESULT && inside(s->t, ad_at_id(s->t, arg[0]))) {
+        const ad_object *o = ad_object_of(s->t, ad_at_id(s->t, arg[0]));
+        for (int64_t k = 0, size = size_of(s->t, n); k < size; k++)
+            y[k] = keep(s->of[arg[0]][ad_result_at(o, attr[0], 1) + k]);
     } else if (n->op == OP_CONCAT_COLS || n->op == OP_CONCAT_ROWS) {
         joined(s, n, arg, m, y);
     } else {
         by_element(s, n, arg, m, attr, y);
     }
-}
-
-static void forget(sets *s, int32_t id)
-{
-    int64_t size = size_of(ad_at_id(s->t, id));
-    for (int64_t k = 0; s->of[id] && k < size; k++)
-        drop(s->of[id][k]);
-    free(s->of[id]);
-    s->of[id] = NULL;
 }
 
 static int ascending(const void *a, const void *b)
@@ -328,8 +387,8 @@ static void propagate(sets *s, int32_t y, int32_t *uses, ad_pattern *out)
         if (!s->of[id])
             node(s, id);
         if (s->of[id]) {
-            out->elements += size_of(n);
-            for (int64_t k = 0, size = size_of(n); k < size; k++)
+            out->elements += size_of(s->t, n);
+            for (int64_t k = 0, size = size_of(s->t, n); k < size; k++)
                 out->entries += s->of[id][k] ? s->of[id][k]->n : 0;
         }
         const int32_t *arg = ad_args(s->t, n);
@@ -344,8 +403,8 @@ bool ad_pattern_of(ad_part *p, ad_var y, ad_var x, ad_pattern *out)
     const ad_tape *t = p->t;
     const ad_node *nx = ad_at_id(t, x.id), *ny = ad_at_id(t, y.id);
     int32_t hi = t->n, *uses = calloc((size_t)hi, sizeof *uses);
-    sets s = {.t = t, .n = (int32_t)size_of(nx)};
-    *out = (ad_pattern){.m = (int32_t)size_of(ny), .n = s.n};
+    sets s = {.t = t, .n = (int32_t)size_of(t, nx)};
+    *out = (ad_pattern){.m = (int32_t)size_of(t, ny), .n = s.n};
     s.of = calloc((size_t)hi, sizeof *s.of);
     s.stamp = calloc((size_t)s.n, sizeof *s.stamp);
     s.found = malloc((size_t)s.n * sizeof *s.found);
@@ -383,58 +442,4 @@ bool ad_pattern_of(ad_part *p, ad_var y, ad_var x, ad_pattern *out)
         ad_fail(p->home, AD_ENOMEM, "%s: out of memory for the pattern", p->who);
     }
     return s.ok;
-}
-
-void ad_pattern_free(ad_pattern *a)
-{
-    free(a->start);
-    free(a->col);
-    a->start = a->col = NULL;
-}
-
-bool ad_pattern_transpose(const ad_pattern *a, ad_pattern *out)
-{
-    *out = (ad_pattern){.m = a->n, .n = a->m, .nnz = a->nnz, .elements = a->elements, .entries = a->entries};
-    out->start = calloc((size_t)out->m + 2, sizeof *out->start);
-    out->col = malloc(((size_t)a->nnz + 1) * sizeof *out->col);
-    if (!out->start || !out->col) {
-        ad_pattern_free(out);
-        return false;
-    }
-    for (int32_t k = 0; k < a->nnz; k++)
-        out->start[a->col[k] + 2]++;
-    for (int32_t j = 0; j < out->m; j++)
-        out->start[j + 2] += out->start[j + 1];
-    for (int32_t i = 0; i < a->m; i++)
-        for (int32_t k = a->start[i]; k < a->start[i + 1]; k++)
-            out->col[out->start[a->col[k] + 1]++] = i;
-    return true;
-}
-
-bool ad_pattern_mirror(const ad_pattern *a, ad_pattern *out)
-{
-    ad_pattern b;
-    *out = (ad_pattern){.m = a->m, .n = a->n, .elements = a->elements, .entries = a->entries};
-    if (!ad_pattern_transpose(a, &b))
-        return false;
-    out->start = calloc((size_t)a->m + 1, sizeof *out->start);
-    out->col = malloc((2 * (size_t)a->nnz + 1) * sizeof *out->col);
-    bool ok = out->start && out->col;
-    for (int32_t i = 0; ok && i < a->m; i++) { /* merge two ascending rows */
-        int32_t k = a->start[i], l = b.start[i], to = out->start[i];
-        while (k < a->start[i + 1] || l < b.start[i + 1]) {
-            int32_t c = k < a->start[i + 1] ? a->col[k] : INT_MAX,
-                    d = l < b.start[i + 1] ? b.col[l] : INT_MAX;
-            out->col[to++] = c < d ? c : d;
-            k += c <= d;
-            l += d <= c;
-        }
-        out->start[i + 1] = to;
-    }
-    if (ok)
-        out->nnz = out->start[a->m];
-    else
-        ad_pattern_free(out);
-    ad_pattern_free(&b);
-    return ok;
 }

@@ -171,6 +171,74 @@ Test(sparse, random_tapes_agree_with_the_dense_matrix)
     cr_assert_gt(sparse, rounds / 4); /* the test would say little otherwise */
 }
 
+/* A function of functions, written out and called: the same entries, and those of the dense matrix. */
+static ad_func *random_function(uint64_t seed, int n)
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, n), y[2];
+    state = seed;
+    y[0] = random_value(x, n, 5), y[1] = random_value(x, n, 3);
+    ad_func *f = ad_func_new(1, &x, 2, y);
+    cr_assert(f, "%s", ad_message(t));
+    ad_free(t);
+    return f;
+}
+Test(sparse, a_called_function_has_the_pattern_of_the_function_written_out)
+{
+    int rounds = quick() ? 10 : 100;
+    for (int k = 0; k < rounds; k++) {
+        uint64_t seed = 0xd1342543de82ef95u * (uint64_t)(k + 1);
+        int n = 4 + 2 * (k % 5), nnz[2][2];
+        for (int call = 0; call < 2; call++) {
+            double v[40];
+            for (int i = 0; i < n; i++)
+                v[i] = sin(1.7 * i + k);
+            ad_tape *t = ad_new();
+            ad_var x = ad_input(t, "x", 1, n), y[2], z;
+            ad_set(x, 1, v);
+            if (call) { /* a call in a call */
+                ad_func *f = random_function(seed, n);
+                ad_tape *u = ad_new();
+                ad_var in[2] = {ad_input(u, "a", 1, n), ad_input(u, "b", 1, n)}, out[2];
+                ad_call(u, f, in, out);
+                z = ad_mul(out[0], ad_tanh(ad_add(out[1], in[1])));
+                ad_func *g = ad_func_new(2, in, 1, &z);
+                cr_assert(g, "%s", ad_message(u));
+                ad_call(t, g, (ad_var[]){x, ad_cos(x)}, &z);
+                ad_func_free(f), ad_func_free(g), ad_free(u);
+            } else {
+                state = seed;
+                y[0] = random_value(x, n, 5), y[1] = random_value(x, n, 3);
+                z = ad_mul(y[0], ad_tanh(ad_add(y[1], ad_cos(x))));
+            }
+            nnz[call][0] = jacobian(call ? "called" : "written out", z, x);
+            nnz[call][1] = hessian(call ? "called" : "written out", ad_sum(z), x);
+            ad_free(t);
+        }
+        cr_expect_eq(nnz[0][0], nnz[1][0], "round %d: Jacobian %d, called %d", k, nnz[0][0], nnz[1][0]);
+        cr_expect_eq(nnz[0][1], nnz[1][1], "round %d: Hessian %d, called %d", k, nnz[0][1], nnz[1][1]);
+    }
+}
+/* One row of a batch is looked at as itself; with several rows a function of a batch stays closed, and right. */
+Test(sparse, a_function_of_a_batch_called_for_rows)
+{
+    ad_tape *u = ad_new();
+    ad_var b = ad_input(u, "x", AD_BATCH, 3), f0 = ad_mul(ad_cols_of(b, 0, 1), ad_sin(ad_cols_of(b, 2, 1)));
+    ad_func *f = ad_func_new(1, &b, 1, &f0);
+    for (int rows = 1; rows <= 3; rows += 2) {
+        const double v[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+        ad_tape *t = ad_new();
+        ad_var x = ad_input(t, "x", rows, 3), y;
+        ad_set(x, rows, v);
+        ad_call(t, f, &x, &y);
+        int n = jacobian("batch", y, x);
+        cr_expect(rows > 1 || n == 2, "%d rows: %d entries", rows, n);
+        hessian("batch", ad_sum(y), x);
+        ad_free(t);
+    }
+    ad_func_free(f), ad_free(u);
+}
+
 Test(sparse, chain_of_1000_sites_is_a_band_found_in_linear_time)
 {
     for (int scalar = 0; scalar < 2; scalar++) {
@@ -348,7 +416,7 @@ Test(sparse, errors_say_what_was_given_and_leave_no_lists)
 
 Test(sparse, every_allocation_that_fails_is_an_error_and_no_leak)
 {
-    for (int what = 0; what < 4; what++)
+    for (int what = 0; what < 5; what++)
         for (long n = 1;; n++) {
             failalloc_arm(n, what % 2);
             ad_tape *t = ad_new();
@@ -364,8 +432,15 @@ Test(sparse, every_allocation_that_fails_is_an_error_and_no_leak)
                                            &row, &col);
                 else if (what == 2)
                     h = ad_hessian_sparse(ad_mean(ad_square(ad_matmul(z, w))), w, &nnz, &row, &col);
-                else
+                else if (what == 3)
                     h = ad_jacobian_sparse(ad_sum(ad_exp(x)), x, &nnz, &row, &col);
+                else {
+                    ad_var y = ad_exp(x);
+                    ad_func *f = ad_func_new(1, &x, 1, &y);
+                    ad_call(t, f, &x, &y);
+                    ad_func_free(f);
+                    h = ad_jacobian_sparse(y, x, &nnz, &row, &col);
+                }
                 status = ad_status(t);
                 cr_assert_eq(ad_is_void(h), status != AD_OK);
                 cr_assert(status == AD_OK || (!row && !col));
