@@ -1,7 +1,6 @@
-/* recorded_run.c - what a recorded field gives, row by row or for many rows in one run; and what its H is made of.
+/* recorded_run.c - what a recorded field gives, row by row or for many rows in one run.
  * Invariant: each quantity has one program, compiled when it is first asked for; results are the same however rows come. */
 /* SPDX-License-Identifier: MIT */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,81 +189,4 @@ int ode_recorded_give(void *user, int what, int count, const int row[], const do
                     out[(k * size + i) * size + j] = i < m ? b[at] : -b[at];
                 }
     return 0;
-}
-
-/* H = T(p) + V(q, t) exactly when the derivative of dHdp along any direction of q (and along t) is 0, and T is quadratic when
- * its third derivative along any directions of p is. On the tape these are structural: terms that vanish are products with a
- * zero of the tangent, so they are 0.0 at every point, not merely small. Asked at points of generic position; where H is not
- * defined a point does not count. */
-enum { POINTS = 8, ENOUGH = 2 };
-static double
-generic(uint64_t *x) /* in (-1, 1) but for 0: Marsaglia (2003), xorshift, J. Stat. Softw. 8 (14) */
-{
-    *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
-    return (double)(*x >> 11 | 1) * 0x1p-52 - 1;
-}
-unsigned ode_recorded_kind(ode_recorded *r)
-{
-    ad_tape *t = r->tape;
-    ad_mark here = ad_here(t);
-    int m = r->half, rows = r->batch ? AD_BATCH : 1;
-    ad_var v = ad_input(t, "v", rows, m), w = ad_input(t, "w", rows, m), out[3], first;
-    ad_jvp(1, &r->dHdp, 1, &r->q, &v, &out[0]);
-    ad_jvp(1, &r->dHdp, 1, &r->p, &v, &first);
-    ad_jvp(1, &first, 1, &r->p, &w, &out[1]);
-    int n = 2;
-    if (r->timed) {
-        ad_var one = ad_fill(t, r->timed == 2 ? rows : 1, 1, 1);
-        ad_jvp(1, &r->dHdp, 1, &r->t, &one, &out[n++]);
-    }
-    if (ad_status(t) &&
-        ad_status(t) != AD_ENOMEM) { /* a callback without a pullback, say: then nothing is known */
-        ad_clear(t);
-        ad_rewind(t, here);
-        return 0;
-    }
-    ad_program *p = compile(r, 2, (ad_var[]){v, w}, n, out);
-    ad_rewind(t, here);
-    ad_work *work = p ? ad_work_new(p, NULL) : NULL;
-    size_t total = (size_t)(7 * m + 1);
-    for (int i = 0; i < r->params; i++)
-        total += (size_t)r->shape[i];
-    double *room = work ? malloc(total * sizeof *room) : NULL;
-    if (!room)
-        ode_recorded_fail(r, ODE_EMEMORY, "ode_recorded_new: out of memory");
-    uint64_t x = 88172645463325252u;
-    int counted = 0, mixed = 0, third = 0;
-    for (int k = 0; room && k < POINTS; k++) {
-        double *at = room, sum = 0;
-        const double *dq = room + total - 3 * m, *dp = dq + m, *dt = dp + m;
-        int c = 0;
-        for (size_t i = 0; i < total - 3 * (size_t)m; i++)
-            room[i] = generic(&x);
-        r->in[c++] = at, at += m, r->in[c++] = at, at += m;
-        if (r->timed)
-            r->in[c++] = at;
-        at++;
-        for (int i = 0; i < r->params;
-             i++) { /* of either sign: a mass may have to be positive, but not in every point */
-            r->in[c++] = at;
-            for (int j = 0; j < r->shape[i]; j++)
-                at[j] = k < POINTS / 2 ? 1 + at[j] / 2 : at[j];
-            at += r->shape[i];
-        }
-        r->in[c++] = room + total - 5 * m, r->in[c++] = room + total - 4 * m;
-        void *to[] = {(void *)(uintptr_t)dq, (void *)(uintptr_t)dp, (void *)(uintptr_t)dt};
-        if (ad_run(work, 1, r->in, to))
-            continue;
-        for (int i = 0; i < m * n; i++)
-            sum += dq[i] * 0.0;
-        if (sum != 0)
-            continue;
-        counted++;
-        for (int i = 0; i < m; i++)
-            mixed |= dq[i] != 0 || (n > 2 && dt[i] != 0), third |= dp[i] != 0;
-    }
-    free(room);
-    ad_work_free(work);
-    ad_program_free(p);
-    return counted < ENOUGH || mixed ? 0 : third ? ODE_SEPARABLE : ODE_SEPARABLE | ODE_QUADRATIC_T;
 }

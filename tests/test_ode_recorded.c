@@ -96,6 +96,16 @@ Test(ode_recorded, what_H_is_made_of_is_found)
                {"p[1]^2/2 + p[2]^2/2 + p[1]^2*p[2] + q[1]*q[2]", 2, S},
                {"log(q) + p^2/2", 1, Q}, /* not defined at half of the points that are asked */
                {"log(q)*p^2", 1, 0},
+               /* what no sample near the origin shows: 0 there, to the bit, with all derivatives */
+               {"p^2/2 + max(q - 5, 0)^2*p", 1, 0},
+               {"p^2/2 + q^2 + exp(-1e4*(q - 3)^2)*p^2", 1, 0},
+               {"p^2/2 + q^2 + max(t - 7, 0)*p", 1, 0},
+               {"p^2/2 + max(p - 5, 0)^3 + q^2", 1, S},
+               {"p^2/2 + exp(-1e4*(p - 3)^2) + q^2", 1, S},
+               {"where(lt(q, 5), p^2/2, p^4)", 1, 0}, /* no derivative by q at all */
+               {"where(lt(q, 5), q, 2*q) + p^2/2", 1, Q},
+               {"p^2/2 + sqrt(q - 1e9)", 1, Q}, /* not defined wherever it is asked */
+               {"p^2/2 + 0*q*p", 1, Q},
                {henon_heiles, 2, Q}};
     for (size_t k = 0; k < sizeof row / sizeof *row; k++)
         for (int how = 0; how < 4; how++) {
