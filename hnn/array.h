@@ -7,14 +7,13 @@
 #include "error.h"
 
 enum { HNN_MAXDIM = 8 };
-enum { HNN_F64 = 0, HNN_F32 = 1 }; /* how values are stored when written; what they were when read */
 
 typedef struct hnn_array {
     char *name;
     int dims; /* 0 for a scalar */
     long dim[HNN_MAXDIM];
     long size; /* product of dim */
-    int type;  /* HNN_F64, HNN_F32; integers are read as HNN_F64 */
+    int type; /* HNN_F64, HNN_F32: how it is stored when written, what it was when read; integers are read as HNN_F64 */
     double *v;
 } hnn_array;
 

@@ -5,23 +5,7 @@
 #ifndef HNN_ERROR_H
 #define HNN_ERROR_H
 
-#include <stddef.h>
-
-enum {
-    HNN_OK = 0,
-    HNN_EARG = 1,      /* a bad argument or option */
-    HNN_EMEM = 2,      /* out of memory */
-    HNN_EIO = 3,       /* the operating system refused: open, read, write, rename */
-    HNN_EFORMAT = 4,   /* the file is not what its name says, or is damaged */
-    HNN_ESHAPE = 5,    /* sizes do not fit */
-    HNN_ESUPPORT = 6,  /* a valid file that needs something this build does not have */
-    HNN_ECHECKSUM = 7, /* what was read is not what was written */
-};
-
-typedef struct hnn_error {
-    int code;
-    char message[512];
-} hnn_error;
+#include "hnn.h"
 
 #if defined(__GNUC__)
 #define HNN_PRINTF(a, b) __attribute__((format(printf, a, b)))

@@ -8,32 +8,7 @@
 
 #include "model.h"
 
-typedef struct hnn_loss_spec { /* zero is the default of every field */
-    const char
-        *loss; /* "derivative", "midpoint", "mirk4", "gauss4", "gonzalez", "rollout"; NULL: the model row's */
-    int correction; /* midpoint: 2 or 4: of the modified Hamiltonian, so that coarse steps do not bias H; 0: none */
-    int sweeps;         /* gauss4: fixed-point sweeps for the stages; 0: 4 */
-    const char *method; /* rollout: "rk4", "verlet", "midpoint"; NULL: "rk4" */
-    int window;         /* rollout: steps K of a window; 0: 8 */
-    int substeps;       /* rollout: steps of the method between two samples; 0: 1 */
-    int stride;         /* pairs and windows begin at every stride-th row; 0: 1 */
-    int starts; /* 1: the first state of each sample is unknown, too: it is trained beside the parameters, and its
-                 * distance from the measured one is part of the residual. For noisy states; not for derivative */
-    const double *weight; /* [2 dof] the residual's columns are multiplied by these; NULL: 1 */
-} hnn_loss_spec;
-
 enum { HNN_MAX_WINDOW = 256 };
-
-typedef struct hnn_loss_row {
-    const char *name, *title, *source;
-    int states;      /* in a row of samples: 1, 2, or 0 for window + 1 */
-    int derivatives; /* 1: needs dz */
-    ad_var (*residual)(const hnn_loss_spec *s, const hnn_model *m, const ad_var param[], ad_var t, ad_var z,
-                       ad_var dz);
-} hnn_loss_row;
-int hnn_loss_count(void);
-const hnn_loss_row *hnn_loss_at(int i);
-const hnn_loss_row *hnn_loss_find(const char *name, hnn_error *e);
 
 /* hnn_loss_residual - the residual on the tape: t [B, K+1], z [B, (K+1) 2n], dz [B, 2n] (read only where the loss needs
  * it) -> [B, c]; void when hnn_loss_resolve fails. The loss is ad_mean(ad_square(residual)): the mean over all elements. */
@@ -47,20 +22,6 @@ ad_var hnn_loss_moved(const hnn_loss_spec *s, const hnn_model *m, const ad_var p
 
 /* hnn_loss_resolve - s with every default filled in, checked against the model. Errors: HNN_EARG. */
 int hnn_loss_resolve(const hnn_loss_spec *s, const hnn_model *m, hnn_loss_spec *out, hnn_error *e);
-
-typedef struct hnn_samples { /* the rows a loss is computed on */
-    int dof, states;         /* states = K+1 */
-    long n;
-    double *t;  /* [n, states] */
-    double *z;  /* [n, states 2 dof] */
-    double *dz; /* [n, 2 dof]; NULL where the loss does not need it */
-} hnn_samples;
-
-/* hnn_samples_new - cut trajectories into the rows that the loss of (s, m) needs; windows never cross trajectories.
- * Errors: HNN_EARG (no derivatives in d), HNN_ESHAPE (no trajectory is long enough), HNN_EMEM. */
-int hnn_samples_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_data *d, hnn_samples *out,
-                    hnn_error *e);
-void hnn_samples_free(hnn_samples *s);
 
 /* ---- What an optimiser sees ------------------------------------------------------------------------------ */
 

@@ -4,22 +4,7 @@
 #ifndef HNN_RNG_H
 #define HNN_RNG_H
 
-#include <stdint.h>
-
-/* What a stream is for. A new use gets a new number; numbers are never reused, or old runs change. */
-enum {
-    HNN_RNG_DATA = 1,      /* starts of trajectories */
-    HNN_RNG_NOISE = 2,     /* noise on states and derivatives */
-    HNN_RNG_TIMES = 3,     /* irregular sampling */
-    HNN_RNG_WEIGHTS = 4,   /* initial weights; index = layer */
-    HNN_RNG_SPLIT = 5,     /* train, validation, test */
-    HNN_RNG_BATCH = 6,     /* order of batches; index = epoch */
-    HNN_RNG_FEATURES = 7,  /* random features */
-    HNN_RNG_BOOTSTRAP = 8, /* resampling */
-    HNN_RNG_START = 9,     /* held-out and multistart points */
-    HNN_RNG_SKETCH = 10,   /* random projections of linear algebra */
-    HNN_RNG_USER = 1000,
-};
+#include "hnn.h"
 
 typedef struct hnn_rng {
     uint32_t key[2];     /* seed */

@@ -24,7 +24,7 @@ void hnn_axis_widen(axis *a, double x)
     a->hi = fmax(a->hi, v);
 }
 
-static double nice(double span, int about)
+static double nice_step(double span, int about)
 {
     double raw = span / about, ten = pow(10, floor(log10(raw))), m = raw / ten;
     return ten * (m < 1.5 ? 1 : m < 3.5 ? 2 : m < 7.5 ? 5 : 10);
@@ -58,7 +58,7 @@ int hnn_axis_limit(axis *a, const double given[2], double margin, hnn_error *e)
 void hnn_axis_ticks(axis *a, int about)
 {
     double span = fabs(a->hi - a->lo), size = fmax(fabs(a->lo), fabs(a->hi));
-    a->step = a->log ? fmax(1, ceil(span / about)) : nice(span, about);
+    a->step = a->log ? fmax(1, ceil(span / about)) : nice_step(span, about);
     a->factor = !a->log && (size >= 1e5 || size < 1e-3) && size > 0 ? floor(log10(size)) : 0;
     double d = ceil(-log10(a->step) + a->factor - 1e-9);
     a->decimals = d > 0 ? (int)fmin(d, 12) : 0;

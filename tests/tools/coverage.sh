@@ -16,11 +16,12 @@ symbols() { # HEADER PREFIX
     sed '/^#ifdef AD_PLANNED/,/^#endif/d; s|//.*||' "$1" | awk '{ line = line $0 "\n" } END {
         while ((i = index(line, "/*")) > 0) { rest = substr(line, i + 2); j = index(rest, "*/"); line = substr(line, 1, i - 1) " " substr(rest, j + 2) }
         print line }' |
-        grep -oE "\<$2_[a-z0-9_]+[[:space:]]*\(" | sed 's/[[:space:]]*($//' | grep -v '_$' | sort -u
+        grep -vE '^[[:space:]]*typedef [a-z_ ]+\(' | grep -oE "\<$2_[a-z0-9_]+[[:space:]]*\(" | sed 's/[[:space:]]*($//' | grep -v '_$' | sort -u
 }
 symbols autodiff/ad.h ad >"$work/symbols"
 [ ! -f integrators/ode.h ] || symbols integrators/ode.h ode >>"$work/symbols"
 [ ! -f hnn/hnn.h ] || symbols hnn/hnn.h hnn >>"$work/symbols"
+sort -u -o "$work/symbols" "$work/symbols"
 
 # Rows of ops.def: MACRO(name, ...
 : >"$work/rows"

@@ -44,7 +44,7 @@ run_block() { # LANG TAG CODE EXPECTED-or-empty; messages on stdout
     c)
         cp "$code" "$work/here/block.c"
         # shellcheck disable=SC2086
-        $cc -std=c11 -D_GNU_SOURCE -O1 -ffp-contract=off -Wall -Wextra -Werror -I"$root/docs/include" block.c -o block $libs || return 1
+        $cc -std=c11 -D_GNU_SOURCE -O1 -ffp-contract=off -Wall -Wextra -Werror -I"$root/docs/include" -I"$root/docs/include/noether" block.c -o block $libs || return 1
         ./block >"$work/out" 2>&1 </dev/null ;;
     sh) PATH=$build:$PATH NOETHER_ROOT=$root sh -eu "$code" >"$work/out" 2>&1 </dev/null ;;
     esac
