@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "compare.h"
 #include "compare_rows.h"
+#include "metrics_rows.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -19,6 +20,8 @@ typedef struct job {
     hnn_model *still;        /* the constant predictor: H = 0 */
     long parameters;         /* of the first model, when counts are matched */
     int next, failed;
+    int later;                      /* 0: what does not depend on the clock; then what does */
+    long steps[HNN_COMPARE_MODELS]; /* of those with equal_time */
     hnn_error error;
     pthread_mutex_t lock;
 } job;
@@ -84,6 +87,7 @@ static int train_one(const job *j, int model, int seed, hnn_compare_run *run, hn
     hnn_samples x = {0}, v = {0};
     t.seed = o->seed + (uint64_t)seed, t.interrupt = o->interrupt, t.pool = NULL, t.checkpoint = NULL;
     t.log = o->log ? forward_log : NULL, t.user = &log;
+    t.steps = c->equal_time ? j->steps[model] : t.steps;
     int code = make_model(j, model, seed, &run->model, e);
     if (code || !run->model->size)
         return code;
@@ -137,7 +141,10 @@ static void *worker(void *user)
         if (stop || task >= j->r->rows * j->r->seeds)
             return NULL;
         hnn_error e = {0}; /* seed by seed, so that an interrupted comparison has whole seeds */
-        int code = run_one(j, task % j->r->rows, task / j->r->rows, &e);
+        int row = task % j->r->rows;
+        if ((row < j->o->models && j->o->model[row].equal_time) != j->later)
+            continue;
+        int code = run_one(j, row, task / j->r->rows, &e);
         pthread_mutex_lock(&j->lock);
         if (code && !j->failed)
             j->failed = code, j->error = e;
@@ -252,6 +259,11 @@ static int set_up(job *j, hnn_error *e)
     if (r->seeds < 1 || o->models < 1 || o->models > HNN_COMPARE_MODELS)
         return hnn_fail(e, HNN_EARG, "compare: %d seeds, %d models; needed at least 1, and 1 to %d", r->seeds,
                         o->models, HNN_COMPARE_MODELS);
+    for (int k = 0; k < o->models; k++)
+        if (o->model[k].equal_time < 0 || o->model[k].equal_time > k)
+            return hnn_fail(e, HNN_EARG,
+                            "compare: model %d is to be as model %d, which does not stand before it", k,
+                            o->model[k].equal_time - 1);
     if (!o->data && !o->system && !o->typed)
         return hnn_fail(e, HNN_EARG, "compare: needs a system, a typed H or data");
     if (!o->data)
@@ -278,16 +290,43 @@ static int set_up(job *j, hnn_error *e)
     return code ? code : set_rows(j, e);
 }
 
+/* Steps that take as long as model 0 took. */
+static int equal_steps(job *j, hnn_error *e)
+{
+    const hnn_compare_result *r = j->r;
+    double *x = malloc(2 * sizeof *x * (size_t)r->seeds);
+    if (!x)
+        return hnn_fail(e, HNN_EMEM, "compare: out of memory");
+    for (int k = 0; k < j->o->models; k++) {
+        const int like = j->o->model[k].equal_time - 1;
+        if (like < 0)
+            continue;
+        const hnn_compare_run *run = r->row[like].run;
+        for (int i = 0; i < r->seeds; i++) {
+            x[i] = r->row[0].run[i].training.seconds;
+            x[r->seeds + i] =
+                run[i].training.seconds / (double)(run[i].training.steps + !run[i].training.steps);
+        }
+        double steps = round(hnn_median(r->seeds, x) / hnn_median(r->seeds, x + r->seeds));
+        j->steps[k] = steps >= 1 && steps < 1e9 ? (long)steps : 1;
+    }
+    free(x);
+    return HNN_OK;
+}
+
 int hnn_compare(const hnn_compare_options *o, hnn_compare_result *r, hnn_error *e)
 {
     *r = (hnn_compare_result){0};
     job j = {.o = o, .r = r};
     int code = set_up(&j, e);
-    if (!code) {
-        run_all(&j);
-        code = j.failed;
-        if (code && e)
+    for (; j.later < 2 && !code; j.later++) {
+        j.next = 0;
+        code = j.later ? equal_steps(&j, e) : HNN_OK;
+        if (!code)
+            run_all(&j);
+        if (j.failed && e)
             *e = j.error;
+        code = code ? code : j.failed;
     }
     r->interrupted = o->interrupt && *o->interrupt;
     code = code ? code : hnn_compare_summarise(r, o->seed, e);

@@ -17,7 +17,9 @@ typedef struct hnn_compare_model {
     hnn_loss_spec loss;
     hnn_train_options train; /* log, user, pool, seed, interrupt and checkpoint are set by hnn_compare */
     int curriculum;          /* 1: hnn_train_windows, for the rollout loss */
-    int scaled;              /* 1: mean, scale, rate_scale and energy_scale come from the training data */
+    int equal_time; /* n > 0: as model n-1 of the list, which stands before, but with as many steps as take, by the median over
+                     * seeds, the time of model 0. The number of steps then depends on the clock, and so do the results */
+    int scaled; /* 1: mean, scale, rate_scale and energy_scale come from the training data */
 } hnn_compare_model;
 
 /* Draws one start z [2 dof] from r. Returns 0, or, having drawn nothing, the degrees of freedom that it is made for. */

@@ -24,6 +24,28 @@ static hnn_compare_options small(void)
     return o;
 }
 
+Test(compare, a_model_of_equal_time_has_the_steps_that_take_as_long)
+{
+    hnn_compare_options o = small();
+    hnn_compare_result r;
+    hnn_error e = {0};
+    o.models = 3, o.model[2] = o.model[1], o.model[2].equal_time = 2, o.model[2].label = "again",
+    o.threads = 2;
+    cr_assert_eq(hnn_compare(&o, &r, &e), HNN_OK, "%s", e.message);
+    cr_expect_eq(r.rows, 5);
+    cr_expect_str_eq(r.row[2].label, "again");
+    double first = 0, each = 0; /* of two seeds the median is the mean */
+    for (int s = 0; s < 2; s++) {
+        first += r.row[0].run[s].training.seconds / 2;
+        each += r.row[1].run[s].training.seconds / (double)r.row[1].run[s].training.steps / 2;
+    }
+    for (int s = 0; s < 2; s++) {
+        cr_expect_eq(r.row[2].run[s].training.steps, lround(first / each));
+        cr_expect_null(r.row[2].run[s].metric[HNN_FIELD_ERROR].why);
+    }
+    hnn_compare_free(&r);
+}
+
 Test(compare, one_and_two_threads_give_the_same_numbers)
 {
     hnn_compare_options o = small();
@@ -128,6 +150,9 @@ Test(compare, protocols_are_complete_and_wrong_options_are_refused)
     hnn_compare_options o = small();
     o.models = 0;
     cr_expect_eq(hnn_compare(&o, &r, &e), HNN_EARG);
+    o = small(), o.model[0].equal_time = 1;
+    cr_expect_eq(hnn_compare(&o, &r, &e), HNN_EARG);
+    cr_expect(strstr(e.message, "stand before"), "%s", e.message);
     o = small(), o.system = NULL;
     cr_expect_eq(hnn_compare(&o, &r, &e), HNN_EARG);
     o = small(), o.system = hnn_system_find("henon-heiles", NULL);

@@ -89,13 +89,33 @@ static int page(cli *c, const hnn_compare_result *r)
     return code ? cli_error(c) : CLI_OK;
 }
 
+/* --equal-time: each model after the first once more, for as long as the first was trained */
+static int equal_time(cli *c, hnn_compare_options *o, char label[HNN_COMPARE_MODELS][32])
+{
+    int models = o->models;
+    if (!cli_has(c, "equal-time"))
+        return CLI_OK;
+    if (2 * models - 1 > HNN_COMPARE_MODELS)
+        return cli_usage(c, "--equal-time: %d models and these again are more than %d", models,
+                         HNN_COMPARE_MODELS);
+    for (int k = 1; k < models; k++) {
+        hnn_compare_model *m = &o->model[o->models++];
+        *m = o->model[k];
+        snprintf(label[k], sizeof label[k], "%.20s-equal-time", m->label ? m->label : m->spec.model);
+        m->label = label[k], m->equal_time = k + 1;
+    }
+    return CLI_OK;
+}
+
 static int compare(cli *c, cli_setup *s)
 {
+    char label[HNN_COMPARE_MODELS][32];
     watch w = {.o = &s->o};
     hnn_compare_result r;
     int size[HNN_COMPARE_SIZES], sizes, status = sizes_of(c, size, &sizes);
     if (status == CLI_OK && sizes && s->o.data)
         status = cli_usage(c, "--sizes draws data anew: measured data have the size they have");
+    status = status == CLI_OK ? equal_time(c, &s->o, label) : status;
     status = status == CLI_OK ? cli_log_open(c, &w.log, 0) : status;
     if (status != CLI_OK)
         return status;
@@ -137,6 +157,9 @@ static const cli_option own[] = {
      "'noether list models'; hnn,node unless told, or those of the protocol", 0, 0},
     {"seeds", "N", CLI_INT, "3", "each draws data, noise and weights; with 10 or more p-values are printed",
      1, HNN_STATS_MAX_SEEDS},
+    {"equal-time", NULL, CLI_FLAG, NULL,
+     "each model after the first again, for as long as the first was trained: not the same bits each time", 0,
+     0},
     {"sizes", "5,10,25", CLI_TEXT, NULL, "also train with so many trajectories: sample efficiency", 0, 0},
     {"long", "N", CLI_INT, "100000", "steps of the long horizon", 1, 1e9},
     {"drift-steps", "N", CLI_INT, "10000", "steps over which the model's own energy is followed", 1, 1e9},
