@@ -257,8 +257,8 @@ ODE_API ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, 
  * evaluations, no checkpoints; parameters must not change in between. A shear errs by half a unit of the grid. Source: Levesque and
  * Verlet (1993), J. Stat. Phys. 72 (3/4) (integer leapfrog); Rein and Tamayo (2017), arXiv:1704.07715 (higher orders); Stam (2022),
  * arXiv:2207.07695 (adjoints).
- *   y [rows, size]   grid_q, grid_p: resolution (rounded down to a power of two), in units of q and p; 0: 2^-52 of the largest value
- *   in y or of what 100 steps add to it, so that there is room for a thousand times that.
+ *   y [rows, size]   grid_q, grid_p: resolution (rounded down to a power of two), in units of q and p; 0: about 2^-90 of the largest
+ *   value in y or of what 100 steps add to it. The integers have 128 bits: a grid ends at 2^126 of its units.
  * Never NULL. Errors: ODE_EINPUT, ODE_EFIELD (not a splitting, not separable), ODE_EVALUE (the field fails, or a value leaves the grid:
  * it stands where the step began), ODE_EMEMORY. */
 typedef struct ode_reversible ode_reversible;

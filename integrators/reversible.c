@@ -11,7 +11,32 @@
 #include "recorded.h"
 
 enum { KICK, DRIFT };
-static const double most = 0x1p62; /* of an integer: a sum of two does not overflow */
+
+/* An integer of 128 bits, so that the grid is fine for the lightest body and has no end in practice: high * 2^64 + low. */
+typedef struct {
+    int64_t high;
+    uint64_t low;
+} wide;
+static const double most = 0x1p126; /* of an integer: a sum of two does not overflow */
+
+static wide wide_sum(wide a, wide b)
+{
+    uint64_t low = a.low + b.low;
+    return (wide){(int64_t)((uint64_t)a.high + (uint64_t)b.high + (low < a.low)), low};
+}
+static wide wide_minus(wide a) { return wide_sum((wide){~a.high, ~a.low}, (wide){0, 1}); }
+static wide wide_of(double d) /* d is whole, |d| < most; both parts of |d| are exact */
+{
+    double size = fabs(d), high = floor(size * 0x1p-64);
+    wide a = {(int64_t)high, (uint64_t)(size - high * 0x1p64)};
+    return d < 0 ? wide_minus(a) : a;
+}
+static double wide_value(wide a)
+{
+    if (a.high < 0)
+        return -wide_value(wide_minus(a));
+    return (double)a.high * 0x1p64 + (double)a.low;
+}
 
 struct ode_reversible {
     const ode_method *method;
@@ -21,7 +46,7 @@ struct ode_reversible {
     int rows, half;
     double t, h, grid[2]; /* of q, of p */
     int64_t steps;        /* made so far: the time is t + steps h */
-    int64_t *z;           /* [rows, 2 half], in units of the grid */
+    wide *z;              /* [rows, 2 half], in units of the grid */
     double *y, *force, *when, *seed;
     int *index;
     ad_program *program[2]; /* pullbacks of dHdq by (q; t; params) and of dHdp by (p; t; params) */
@@ -75,7 +100,7 @@ static int shear(ode_reversible *x, int kind, ode_num k, double c, int sign)
         return fail(x, ODE_EVALUE, "%s: the field failed at t = %.17g", x->method->name, x->when[0]);
     for (int b = 0; b < x->rows; b++)
         for (int i = 0; i < m; i++) {
-            double d = scale * x->force[b * m + i], z = (double)x->z[2 * m * b + to + i];
+            double d = scale * x->force[b * m + i], z = wide_value(x->z[2 * m * b + to + i]);
             if (!isfinite(d))
                 return fail(x, ODE_EVALUE, "%s: the field is not finite at t = %.17g (row %d)",
                             x->method->name, x->when[b], b);
@@ -89,8 +114,8 @@ static int shear(ode_reversible *x, int kind, ode_num k, double c, int sign)
     for (int b = 0; b < x->rows; b++)
         for (int i = 0; i < m; i++) {
             size_t at = (size_t)(2 * m * b + to + i);
-            x->z[at] += sign * (int64_t)llrint(scale * x->force[b * m + i]);
-            x->y[at] = (double)x->z[at] * x->grid[kind == KICK];
+            x->z[at] = wide_sum(x->z[at], wide_of(sign * rint(scale * x->force[b * m + i])));
+            x->y[at] = wide_value(x->z[at]) * x->grid[kind == KICK];
         }
     return ODE_OK;
 }
@@ -269,7 +294,8 @@ int ode_reversible_back(ode_reversible *x, int64_t n, double dy[], double *dt, d
 }
 
 /* ---- made and freed ------------------------------------------------------------------------------------------ */
-/* A power of two with the largest of v, of what a hundred steps add, and a thousand times that, inside the grid. */
+/* 2^-90 of the largest of v and of what a hundred steps add: finer than rounding for a value a millionth of it, and room for
+ * 2^36 times it. */
 static double fitting(const ode_reversible *x, const double *v)
 {
     int m = x->half, e = 0;
@@ -278,7 +304,7 @@ static double fitting(const ode_reversible *x, const double *v)
         for (int i = 0; i < m; i++)
             size = fmax(size, fmax(fabs(v[2 * m * b + i]), 100 * fabs(x->h * x->force[b * m + i])));
     frexp(size > 0 && isfinite(size) ? size : 1, &e);
-    return ldexp(1, e - 52);
+    return ldexp(1, e - 90);
 }
 static int begin(ode_reversible *x, const double y[], double grid_q, double grid_p)
 {
@@ -302,8 +328,8 @@ static int begin(ode_reversible *x, const double y[], double grid_q, double grid
         if (!(fabs(z) < most))
             return fail(x, ODE_EINPUT, "ode_reversible_new: y[%d] = %g is outside the grid of resolution %g",
                         i, y[i], grid);
-        x->z[i] = llrint(z);
-        x->y[i] = (double)x->z[i] * grid;
+        x->z[i] = wide_of(rint(z));
+        x->y[i] = wide_value(x->z[i]) * grid;
     }
     return ODE_OK;
 }

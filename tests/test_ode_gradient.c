@@ -359,45 +359,72 @@ static ode_recorded *solar(double y0[2 * HALF], double m0[BODIES], double *G0)
     ad_free(t);
     return r;
 }
-/* Gradient of |q_N|^2 by start, masses, G and h through a long run; the result and the most bytes that were in use. */
-static long solar_gradient(int64_t steps, int64_t checkpoints, double g[2 * HALF + BODIES + 2])
+enum { ALL = 2 * HALF + BODIES + 2 };
+/* Gradient of |q_N|^2 by start, masses, G and h through a long run, and with `second` what its Hessian makes of a start moved by
+ * its own size; returns the most bytes that were in use. */
+static long solar_gradient(int64_t steps, int64_t checkpoints, int second, double g[ALL])
 {
-    double y0[2 * HALF], m0[BODIES], G0, h0 = 10;
+    double y0[2 * HALF], m0[BODIES], G0, h0 = 10, hv[2 * HALF];
     ode_recorded *r = solar(y0, m0, &G0);
     failalloc_arm(0, 0);
     ad_tape *t = ad_new();
     ad_var in[] = {ad_input(t, "y", 1, 2 * HALF), ad_input(t, "m", 1, BODIES), ad_input(t, "G", 1, 1),
                    ad_input(t, "h", 1, 1)},
-           dx[4],
+           dx[5],
            end = ode_record(ode_method_find("verlet"), r, steps, in[0], ad_num(0), in[3], in + 1, 0,
                             checkpoints, NULL),
            q = ad_cols_of(end, 0, HALF);
     ad_grads(ad_dot(q, q), 4, in, dx);
-    ad_program *p = ad_compile(t, 4, in, 4, dx, NULL);
+    if (second)
+        ad_jvp(1, dx, 1, in, in, dx + 4);
+    ad_program *p = ad_compile(t, 4, in, 4 + second, dx, NULL);
     cr_assert(p, "%s %s", ad_message(t), ode_recorded_message(r));
     ad_work *w = ad_work_new(p, NULL);
     int status = ad_run(w, 1, (const void *[]){y0, m0, &G0, &h0},
-                        (void *[]){g, g + 2 * HALF, g + 2 * HALF + BODIES, g + 2 * HALF + BODIES + 1});
+                        (void *[]){g, g + 2 * HALF, g + 2 * HALF + BODIES, g + 2 * HALF + BODIES + 1, hv});
     cr_assert_eq(status, AD_OK, "%s", ad_work_message(w));
     failalloc_disarm();
     long peak = failalloc_peak();
+    for (int i = 0; second && i < 2 * HALF; i++)
+        cr_expect(isfinite(hv[i]) && hv[i] != 0);
     ad_work_free(w), ad_program_free(p), ad_free(t);
     ode_recorded_free(r);
     return peak;
 }
+/* The same running backward on integers. */
+static void solar_backward(int64_t steps, double g[ALL])
+{
+    double y0[2 * HALF], m0[BODIES], G0;
+    ode_recorded *r = solar(y0, m0, &G0);
+    ode_recorded_set(r, 0, 1, m0), ode_recorded_set(r, 1, 1, &G0);
+    ode_reversible *x =
+        ode_reversible_new(ode_method_find("verlet"), ode_recorded_field(r), 1, 0, 10, y0, 0, 0);
+    ode_reversible_run(x, steps);
+    memset(g, 0, ALL * sizeof *g);
+    for (int i = 0; i < HALF; i++)
+        g[i] = 2 * ode_reversible_y(x)[i];
+    ode_reversible_back(x, steps, g, NULL, g + ALL - 1, (double *[]){g + 2 * HALF, g + 2 * HALF + BODIES});
+    cr_assert_eq(ode_reversible_status(x), ODE_OK, "%s", ode_reversible_message(x));
+    ode_reversible_free(x);
+    ode_recorded_free(r);
+}
 Test(ode_gradient, of_a_hundred_thousand_steps_of_six_bodies_takes_less_than_8_MiB, .timeout = 300)
 {
-    enum { N = 2 * HALF + BODIES + 2 };
-    double g[N], all[N], few[N];
+    double g[ALL], all[ALL], few[ALL], back[ALL];
     int64_t steps = shortened() ? 300 : 100000;
-    long peak = solar_gradient(steps, 0, g);
-    cr_log_info("peak of %lld steps: %.2f MiB", (long long)steps, (double)peak / 1048576);
+    long peak = solar_gradient(steps, 0, 0, g), peak2 = solar_gradient(steps / 5, 0, 1, all);
+    cr_log_info("peak of %lld steps: %.2f MiB; of the Hessian's product through a fifth: %.2f MiB",
+                (long long)steps, (double)peak / 1048576, (double)peak2 / 1048576);
     cr_expect_leq(peak, 8L << 20, "tape, program, workspace and checkpoints: %ld bytes", peak);
-    for (int i = 0; i < N; i++)
+    cr_expect_leq(peak2, 8L << 20, "second derivatives: %ld bytes", peak2);
+    for (int i = 0; i < ALL; i++)
         cr_expect(isfinite(g[i]) && g[i] != 0, "%d: %g", i, g[i]);
-    solar_gradient(steps / 100, steps / 100, all), solar_gradient(steps / 100, 3, few);
-    for (int i = 0; i < N; i++) /* the same steps are recomputed from wherever they are kept */
+    solar_gradient(steps / 100, steps / 100, 0, all), solar_gradient(steps / 100, 3, 0, few);
+    solar_backward(steps / 100, back);
+    for (int i = 0; i < ALL; i++) { /* the same steps are recomputed from wherever they are kept, or undone */
         cr_expect_eq(all[i], few[i], "%d: %.17g %.17g", i, all[i], few[i]);
+        cr_expect_float_eq(back[i], all[i], 1e-10 * fabs(all[i]), "%d: %.17g %.17g", i, back[i], all[i]);
+    }
 }
 
 Test(ode_gradient, out_of_memory_is_a_status_and_leaks_nothing, .timeout = 120)

@@ -273,7 +273,7 @@ Test(ode_reversible, what_cannot_be_done_says_why)
                {"verlet", "y NULL", 0, 1, ODE_EINPUT, 0.1, 0, NULL},
                {"verlet", "not finite", 0, 1, ODE_EINPUT, 0.1, 0, nan},
                {"verlet", "needed > 0", 0, 1, ODE_EINPUT, 0.1, -1, start[0]},
-               {"verlet", "outside the grid", 0, 1, ODE_EINPUT, 0.1, 1e-30, start[0]}};
+               {"verlet", "outside the grid", 0, 1, ODE_EINPUT, 0.1, 1e-40, start[0]}};
     ode_recorded_set(r[0], 0, 1, &c), ode_recorded_set(r[1], 0, 1, &c);
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         ode_reversible *x =
