@@ -33,7 +33,7 @@ long failalloc_peak(void) { return peak; }
 
 static void grow(long by)
 {
-    long now = bytes += by, most = peak;
+    long now = atomic_fetch_add(&bytes, by) + by, most = peak;
     while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
     }
 }
