@@ -223,7 +223,11 @@ static int one_model(cli *c, cli_setup *s, hnn_compare_model *m, int protocol)
     }
     if (m->loss.loss && !hnn_loss_find(m->loss.loss, &c->error))
         return cli_error(c);
-    return m->spec.model && !strcmp(m->spec.model, "text") ? text_model(c, s, &m->spec) : CLI_OK;
+    if (!m->spec.model || strcmp(m->spec.model, "text") != 0)
+        return CLI_OK;
+    if (m->spec.H && !cli_has(c, "model-H") && !cli_has(c, "fit")) /* the protocol has text and constants */
+        return CLI_OK;
+    return text_model(c, s, &m->spec);
 }
 
 static int model_names(cli *c, cli_setup *s, const char *models, hnn_compare_model pattern)
