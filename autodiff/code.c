@@ -11,8 +11,11 @@ enum { SHORTEST = 2, MOST = AD_SLOT_MOST, OPERANDS = 16, ZERO = -1 };
 
 typedef struct coder {
     ad_program *p;
-    int32_t *slot_of, *stamp; /* by place: its slot in the present run, when stamp is the run's number */
-    int32_t *const_slot[2];   /* by place, and one more for zero: the slot of a constant + 1 */
+    int32_t *
+        at; /* by place: twice its slot, + 1 in the file of odd stages; negative when it has none in this run */
+    int32_t *touched, ntouched, touched_cap; /* places that have a slot in this run only */
+    int32_t *exported, nexported, exported_cap;
+    int32_t *const_slot[2]; /* by place, and one more for zero: the slot of a constant + 1 */
     int32_t code_cap, port_cap, fixed_cap[2];
     int32_t *written, *written_in; /* by output: the place that wrote it, in which run */
     int32_t count_at, op;          /* of the group being written */
@@ -79,14 +82,31 @@ static void add_port(coder *c, int32_t slot, int32_t place)
         p->port[p->nport++] = (ad_port){slot, place, c->odd ? 1 : (int32_t)numbers(&p->place[place])};
 }
 
-/* The first slot of a buffer that is in this kind of file itself; -1 for any other place. */
-static int32_t own_slot(const coder *c, int32_t place)
+/* The slot of a place whose buffer is in a file itself, as at[] has it. */
+static int32_t own_slot(const ad_program *p, int32_t place)
 {
-    const ad_program *p = c->p;
     const ad_place *v = &p->place[place];
-    if (v->where != AD_AT_BUFFER || p->slot[v->index] < 0 || (v->rows < 0) != c->odd)
-        return -1;
-    return p->slot[v->index] + (int32_t)v->offset;
+    if (v->where != AD_AT_BUFFER || p->slot[v->index] < 0)
+        return -2;
+    return 2 * (p->slot[v->index] + (int32_t)v->offset) + (v->rows < 0);
+}
+
+/* The slot of a place in the present run, negative when it has none yet. */
+static inline int32_t slot_of(const coder *c, int32_t place)
+{
+    int32_t s = c->at[place];
+    return (s & 1) == c->odd ? s >> 1 : -1;
+}
+
+/* A slot for this run only. */
+static int32_t set_slot(coder *c, int32_t place, int32_t slot)
+{
+    c->ok = c->ok && grow(&c->touched, &c->touched_cap, c->ntouched + 1, sizeof *c->touched);
+    if (c->ok) {
+        c->touched[c->ntouched++] = place;
+        c->at[place] = 2 * slot + c->odd;
+    }
+    return slot;
 }
 
 /* A constant place, or zero: its first slot. */
@@ -106,41 +126,45 @@ static int32_t fixed_slot(coder *c, int32_t place)
     return *at - 1;
 }
 
-static int32_t new_slots(coder *c, int32_t run, int32_t place)
+static int32_t new_slots(coder *c, int32_t place)
 {
     int32_t s = c->p->slots[c->odd];
-    c->stamp[place] = run;
-    c->slot_of[place] = s;
     c->p->slots[c->odd] += c->odd ? 1 : (int32_t)numbers(&c->p->place[place]);
+    return set_slot(c, place, s);
+}
+
+static __attribute__((noinline)) int32_t find_slot(coder *c, int32_t run, int32_t place)
+{
+    const ad_place *v = &c->p->place[place];
+    if (v->where == AD_AT_CONST)
+        return set_slot(c, place, fixed_slot(c, place));
+    if (v->where == AD_AT_OUTPUT && c->written_in[v->index] == run) /* itself, or a part of it */
+        return set_slot(c, place, slot_of(c, c->written[v->index]) + (int32_t)v->offset);
+    int32_t s = new_slots(c, place);
+    add_port(c, s, place);
     return s;
 }
 
-static int32_t read_slot(coder *c, int32_t run, int32_t place)
+static inline int32_t read_slot(coder *c, int32_t run, int32_t place)
 {
-    int32_t s = own_slot(c, place);
-    if (s >= 0)
-        return s;
-    const ad_place *v = &c->p->place[place];
-    if (v->where == AD_AT_CONST)
-        return fixed_slot(c, place);
-    if (v->where == AD_AT_OUTPUT && c->written_in[v->index] == run) /* itself, or a part of it */
-        return c->slot_of[c->written[v->index]] + (int32_t)v->offset;
-    if (c->stamp[place] != run)
-        add_port(c, new_slots(c, run, place), place);
-    return c->slot_of[place];
+    int32_t s = slot_of(c, place);
+    return s >= 0 ? s : find_slot(c, run, place);
 }
 
 /* What is not in the file itself is an output, or in odd stages a value that outlives the block. */
 static int32_t write_slot(coder *c, int32_t run, int32_t place)
 {
-    int32_t s = own_slot(c, place);
+    int32_t s = slot_of(c, place);
     if (s >= 0)
         return s;
     if (c->p->place[place].where == AD_AT_OUTPUT) {
         c->written[c->p->place[place].index] = place;
         c->written_in[c->p->place[place].index] = run;
     }
-    return new_slots(c, run, place);
+    c->ok = c->ok && grow(&c->exported, &c->exported_cap, c->nexported + 1, sizeof *c->exported);
+    if (c->ok)
+        c->exported[c->nexported++] = place;
+    return new_slots(c, place);
 }
 
 /* One tuple of code; equal operations in a row are one group. */
@@ -239,49 +263,88 @@ static void encode_sum(coder *c, int32_t run, const ad_ins *ins, int32_t i, int3
         tuple(c, OP_add, d, 2, s);
 }
 
-static void encode(coder *c, int32_t run, int32_t first, int32_t end)
-{
-    const ad_program *p = c->p;
-    c->op = -1;
-    for (int32_t at = first; at < end; at++) {
-        const ad_ins *ins = &p->ins[at];
-        const int32_t *a = ad_ins_args(p, ins);
-        const ad_place *v = &p->place[a[-1]];
-        for (int k = 0, n = ad_ins_nargs(p, ins); k < n; k++) /* read before it is written elsewhere */
-            read_slot(c, run, a[k]);
-        int32_t d = write_slot(c, run, a[-1]), rows = c->odd ? 1 : v->rows, cols = c->odd ? 1 : v->cols;
-        for (int32_t i = 0; i < rows; i++)
-            for (int32_t j = 0; j < cols; j++) {
-                int32_t to = d + i * cols + j, from;
-                if (ad_ops[ins->op].kind == AD_ELEMENTWISE) {
-                    encode_elementwise(c, run, ins, i, j, to);
-                } else if (moves(ins->op)) {
-                    from = moved_from(c, run, ins, i, j);
-                    tuple(c, OP_STOP, to, 1, &from);
-                } else {
-                    encode_sum(c, run, ins, i, j, to);
-                }
-            }
-    }
-    put(c, OP_INPUT);
-}
-
-static void add_run(coder *c, int32_t first, int32_t end)
+/* One or two single numbers: the tuple is written as if each began a group, which costs no branch. */
+static void encode_single(coder *c, int32_t run, const ad_ins *ins)
 {
     ad_program *p = c->p;
-    ad_run_code r = {.first = first, .end = end, .code = p->ncode, .import = p->nport};
+    const int32_t *a = p->pool + ins->at;
+    int two = ins->nargs > 1;
+    int32_t x = read_slot(c, run, a[1]), y = read_slot(c, run, a[1 + two]), d = write_slot(c, run, a[0]);
+    c->ok = c->ok && grow(&p->code, &c->code_cap, p->ncode + 5, sizeof *p->code);
+    if (!c->ok)
+        return;
+    bool begins = ins->op != c->op;
+    int32_t *to = p->code + p->ncode;
+    to[0] = ins->op;
+    to[1] = 0;
+    c->count_at = begins ? p->ncode + 1 : c->count_at;
+    c->op = ins->op;
+    to += begins ? 2 : 0;
+    to[0] = d;
+    to[1] = x;
+    to[2] = y;
+    p->code[c->count_at]++;
+    p->ncode = (int32_t)(to - p->code) + 2 + two;
+}
+
+static void encode_any(coder *c, int32_t run, const ad_ins *ins)
+{
+    const ad_program *p = c->p;
+    const int32_t *a = ad_ins_args(p, ins);
+    const ad_place *v = &p->place[a[-1]];
+    for (int k = 0, n = ad_ins_nargs(p, ins); k < n; k++) /* read before it is written elsewhere */
+        read_slot(c, run, a[k]);
+    int32_t d = write_slot(c, run, a[-1]), rows = c->odd ? 1 : v->rows, cols = c->odd ? 1 : v->cols;
+    for (int32_t i = 0; i < rows; i++)
+        for (int32_t j = 0; j < cols; j++) {
+            int32_t to = d + i * cols + j, from;
+            if (ad_ops[ins->op].kind == AD_ELEMENTWISE) {
+                encode_elementwise(c, run, ins, i, j, to);
+            } else if (moves(ins->op)) {
+                from = moved_from(c, run, ins, i, j);
+                tuple(c, OP_STOP, to, 1, &from);
+            } else {
+                encode_sum(c, run, ins, i, j, to);
+            }
+        }
+}
+
+/* An elementwise operation of one or two operands whose result is single is one of single operands. */
+static inline bool single(const coder *c, const ad_ins *ins)
+{
+    const ad_place *d = &c->p->place[c->p->pool[ins->at]];
+    return ad_ops[ins->op].kind == AD_ELEMENTWISE && (uint16_t)(ins->nargs - 1) < 2 && ins->op != OP_ADD_N &&
+           d->cols == 1 && d->rows == (c->odd ? -1 : 1);
+}
+
+/* The run that begins with two instructions known to be scalar: where it ends. */
+static int32_t add_run(coder *c, int32_t first, int32_t limit)
+{
+    ad_program *p = c->p;
+    ad_run_code r = {.first = first, .end = first, .code = p->ncode, .import = p->nport};
     int32_t run = p->nrun + 1;
-    encode(c, run, first, end);
+    c->op = -1;
+    c->ntouched = c->nexported = 0;
+    for (; r.end < limit; r.end++) {
+        const ad_ins *ins = &p->ins[r.end];
+        if (single(c, ins))
+            encode_single(c, run, ins);
+        else if (r.end < first + SHORTEST || scalar(p, ins, c->odd))
+            encode_any(c, run, ins);
+        else
+            break;
+    }
+    put(c, OP_INPUT);
     r.nimport = p->nport - r.import;
     r.export = p->nport;
-    for (int32_t i = first; i < end; i++) {
-        int32_t d = p->pool[p->ins[i].at];
-        if (own_slot(c, d) < 0)
-            add_port(c, c->slot_of[d], d);
-    }
+    for (int32_t i = 0; c->ok && i < c->nexported; i++)
+        add_port(c, slot_of(c, c->exported[i]), c->exported[i]);
     r.nexport = p->nport - r.export;
+    for (int32_t i = 0; i < c->ntouched; i++)
+        c->at[c->touched[i]] = own_slot(p, c->touched[i]);
     p->run[p->nrun++] = r;
-    p->report.scalar_instructions += end - first;
+    p->report.scalar_instructions += r.end - first;
+    return r.end;
 }
 
 bool ad_pass_code(ad_program *p)
@@ -290,14 +353,13 @@ bool ad_pass_code(ad_program *p)
     size_t places = (size_t)p->nplaces + 1;
     p->slot = malloc(((size_t)p->nbuffers + 1) * sizeof *p->slot);
     p->run = malloc(((size_t)p->nins / SHORTEST + 1) * sizeof *p->run);
-    c.slot_of = malloc(places * sizeof *c.slot_of);
-    c.stamp = calloc(places, sizeof *c.stamp);
+    c.at = malloc(places * sizeof *c.at);
     c.const_slot[0] = calloc(places + 1, sizeof **c.const_slot);
     c.const_slot[1] = calloc(places + 1, sizeof **c.const_slot);
     c.written = calloc((size_t)p->nout + 1, sizeof *c.written);
     c.written_in = calloc((size_t)p->nout + 1, sizeof *c.written_in);
-    c.ok = c.written && c.written_in && p->slot && p->run && c.slot_of && c.stamp && c.const_slot[0] &&
-           c.const_slot[1];
+    c.ok = c.written && c.written_in && p->slot && p->run && c.at && c.const_slot[0] && c.const_slot[1] &&
+           grow(&p->code, &c.code_cap, p->npool / 2, sizeof *p->code);
     for (int32_t b = 0; c.ok && b < p->nbuffers; b++) {
         const ad_buffer *v = &p->buffer[b];
         p->slot[b] = -1;
@@ -308,19 +370,20 @@ bool ad_pass_code(ad_program *p)
             p->slot[b] = p->slots[1]++;
         }
     }
+    for (int32_t i = 0; c.ok && i < p->nplaces; i++)
+        c.at[i] = own_slot(p, i);
     for (int32_t s = 0; c.ok && s < p->nstages; s++) {
         c.odd = p->stage[s].rows;
-        for (int32_t i = p->stage[s].first; i < p->stage[s].end;) {
-            int32_t end = i;
-            while (end < p->stage[s].end && scalar(p, &p->ins[end], c.odd))
-                end++;
-            if (end - i >= SHORTEST)
-                add_run(&c, i, end);
-            i = end > i ? end : i + 1;
+        for (int32_t i = p->stage[s].first, end = p->stage[s].end; i < end;) {
+            bool two = i + SHORTEST <= end;
+            for (int k = 0; two && k < SHORTEST; k++)
+                two = scalar(p, &p->ins[i + k], c.odd);
+            i = two ? add_run(&c, i, end) : i + 1;
         }
     }
-    free(c.slot_of);
-    free(c.stamp);
+    free(c.at);
+    free(c.touched);
+    free(c.exported);
     free(c.written);
     free(c.written_in);
     free(c.const_slot[0]);

@@ -92,12 +92,12 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
     bool full = o.opt == AD_OPT_FULL;
     if (y && !p)
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
-    bool ok = p && ad_pass_live(&ir, t, nin, in, nout, y);
+    bool ok = p && ad_pass_live(&ir, t, nin, in, nout, y, full);
     if (ok) {
         p->k = ir.k;
         p->nin = nin;
         p->nout = nout;
-        ok = (!full || (ad_pass_fold(&ir) && ad_pass_columns(&ir))) && ad_pass_group(&ir, full);
+        ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full);
         p->report = ir.report;
         ok = ok && ad_pass_plan(&ir, p, full) && (!full || ad_pass_code(p));
         if (!ok)

@@ -2,7 +2,8 @@
  * Contract: still topological. Stage numbers ascend; a node of an odd stage computes row i of its result from row i of
  * operands that have the batch (and from all of the others), so that stage may run block by block on many threads; a
  * node of an even stage needs its operands whole: it has no batch, or sums over it. A node stands in the first
- * stage it can. tanh and its derivative of one operand stand together: one kernel computes both.
+ * stage it can. tanh and its derivative of one operand stand together: one kernel computes both. Where all is one stage in recorded order
+ * there are no numbers of stages.
  *
  * SPDX-License-Identifier: MIT */
 #include "program.h"
@@ -51,7 +52,7 @@ static bool is_local(const ad_ir *ir, const ad_node *n)
 /* The derivative of tanh at the operand of node i, or tanh for its derivative: OP_... of the partner. */
 static int partner_op(int op) { return op == OP_tanh ? OP_dtanh : op == OP_dtanh ? OP_tanh : -1; }
 
-static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *origin)
+static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *origin, int32_t *uses)
 {
     for (int32_t i = 0; i < ir->n; i++) {
         ad_node v = ir->node[i];
@@ -60,6 +61,7 @@ static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *ori
             a[k] = where[a[k]];
         node[where[i]] = v;
         origin[where[i]] = ir->origin[i];
+        uses[where[i]] = ir->uses[i];
     }
     for (int j = 0; j < ir->nout; j++)
         ir->out[j] = where[ir->out[j]];
@@ -70,12 +72,14 @@ static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *ori
 bool ad_pass_group(ad_ir *ir, bool full)
 {
     size_t n = (size_t)ir->n + 1;
+    if (!full || (!ir->batch && !ir->pairs))
+        return true;
     ir->stage = calloc(n, sizeof *ir->stage);
     if (!ir->stage)
         return false;
     int32_t top = 0;
-    bool batch = false, pairs = false;
-    for (int32_t i = 0; full && i < ir->n; i++) {
+    bool local_ones = false;
+    for (int32_t i = 0; i < ir->n; i++) {
         const ad_node *v = &ir->node[i];
         const int32_t *a = ad_ir_args(ir, v);
         int32_t s = 0, local = is_local(ir, v);
@@ -87,16 +91,19 @@ bool ad_pass_group(ad_ir *ir, bool full)
         s += (s & 1) != local;
         ir->stage[i] = s;
         top = s > top ? s : top;
-        batch = batch || local;
-        pairs = pairs || v->op == OP_dtanh;
+        local_ones = local_ones || local;
     }
-    if (!batch && !pairs)
+    if (!local_ones && !ir->pairs) {
+        free(ir->stage);
+        ir->stage = NULL;
         return true;
+    }
     int32_t *first = calloc((size_t)top + 2, sizeof *first), *where = malloc(n * sizeof *where),
             *partner = malloc(n * sizeof *partner), *seen = malloc(n * sizeof *seen),
-            *origin = malloc(n * sizeof *origin), *stage = malloc(n * sizeof *stage);
+            *origin = malloc(n * sizeof *origin), *stage = malloc(n * sizeof *stage),
+            *uses = malloc(n * sizeof *uses);
     ad_node *node = malloc(n * sizeof *node);
-    bool ok = first && where && partner && seen && origin && stage && node;
+    bool ok = first && where && partner && seen && origin && stage && uses && node;
     if (ok) {
         for (int32_t i = 0; i < ir->n; i++) {
             first[ir->stage[i] + 1]++;
@@ -124,17 +131,24 @@ bool ad_pass_group(ad_ir *ir, bool full)
         }
         for (int32_t i = 0; i < ir->n; i++)
             stage[where[i]] = ir->stage[i];
-        permute(ir, where, node, origin);
+        permute(ir, where, node, origin, uses);
         free(ir->node);
         free(ir->origin);
         free(ir->stage);
+        free(ir->uses);
+        ir->uses = uses;
         ir->node = node;
         ir->origin = origin;
         ir->stage = stage;
+        if (!top) {
+            free(ir->stage);
+            ir->stage = NULL;
+        }
     } else {
         free(node);
         free(origin);
         free(stage);
+        free(uses);
     }
     free(first);
     free(where);

@@ -1,4 +1,4 @@
-/* live.c - pass: the nodes that the outputs need, in recorded order, renumbered without gaps.
+/* live.c - pass: the nodes that the outputs need, in recorded order, renumbered without gaps, and folded as they come.
  * Contract: operands come before their users; each listed input is one node or -1; every constant with a fixed
  * number of rows has become numbers of the program's type, every constant with a batch of rows an expansion of one
  * number. A call of a small function has become the function's nodes.
@@ -15,6 +15,7 @@ void ad_ir_free(ad_ir *ir)
     free(ir->ext);
     free(ir->origin);
     free(ir->stage);
+    free(ir->uses);
     free(ir->in);
     free(ir->out);
     free(ir->consts);
@@ -104,14 +105,20 @@ static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, i
         if (!need[id])
             continue;
         const ad_node *n = ad_at_id(t, id);
+        if (ad_short(n)) { /* one or two operands, without a branch on which */
+            need[n->arg[0]] = need[n->arg[n->nargs > 1]] = 1;
+            *nodes += 1 + (n->op == OP_div);
+            continue;
+        }
         const int32_t *a = ad_args(t, n);
         int m = ad_nargs(t, n);
         for (int i = 0; i < m; i++)
             need[a[i]] = 1;
-        *nodes += 1 + (n->op == OP_FILL); /* a filled batch needs its number */
+        *nodes +=
+            1 + (n->op == OP_FILL) + (n->op == OP_div); /* a filled batch needs its number, a quotient may */
         *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
         const ad_func *f = write_out ? ad_inlined(t, n) : NULL;
-        *nodes += f ? f->inline_nodes : 0;
+        *nodes += f ? 2 * f->inline_nodes : 0; /* were all of them quotients */
         *pool += f ? f->inline_pool : 0;
     }
 }
@@ -119,6 +126,7 @@ static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, i
 /* One tape being copied: that of the program, or that of a function where it is called. */
 typedef struct copier {
     ad_ir *ir;
+    ad_fold *fold; /* or NULL */
     const ad_tape *t;
     int32_t
         *map; /* by node of t: node of ir; a call that is written out: where its results begin in `result` */
@@ -146,16 +154,22 @@ static int32_t add_object(ad_ir *ir, const ad_object *o)
     return ir->nobjects++;
 }
 
-static void place_node(copier *c, int32_t id, ad_node m)
+/* The node's index in the program; -1 when out of memory. */
+static int32_t place_node(copier *c, int32_t id, ad_node *m)
 {
     ad_ir *ir = c->ir;
-    c->map[id] = ir->n;
-    ir->origin[ir->n] = c->origin < 0 ? id : c->origin;
-    ir->node[ir->n++] = m;
+    int32_t origin = c->origin < 0 ? id : c->origin;
+    if (c->fold)
+        return ad_short(m) ? ad_fold_short(c->fold, m, origin) : ad_fold_node(c->fold, m, origin);
+    ir->batch = ir->batch || m->rows < 0;
+    ir->words += 2 + ad_ir_nargs(ir, m) + m->nattr;
+    ir->origin[ir->n] = origin;
+    ir->node[ir->n] = *m;
+    return ir->n++;
 }
 
 /* A constant: numbers of the program; a batch of rows, or a large one, is expanded when it runs. */
-static bool copy_constant(copier *c, const ad_node *n, ad_node *m)
+static bool copy_constant(copier *c, int32_t id, const ad_node *n, ad_node *m)
 {
     ad_ir *ir = c->ir;
     const ad_tape *t = c->t;
@@ -168,10 +182,9 @@ static bool copy_constant(copier *c, const ad_node *n, ad_node *m)
     one.rows = one.cols = 1;
     if (!constant(ir, &one, 1, v, 0))
         return false;
-    ir->node[ir->n] = one;
-    ir->origin[ir->n] = c->origin < 0 ? 0 : c->origin;
-    *m = (ad_node){.op = OP_EXPAND, .nargs = 1, .rows = m->rows, .cols = m->cols, .arg = {ir->n++}};
-    return true;
+    int32_t at = place_node(c, id, &one);
+    *m = (ad_node){.op = OP_EXPAND, .nargs = 1, .rows = m->rows, .cols = m->cols, .arg = {at}};
+    return at >= 0;
 }
 
 static bool copy_node(copier *c, int32_t id)
@@ -179,6 +192,13 @@ static bool copy_node(copier *c, int32_t id)
     ad_ir *ir = c->ir;
     const ad_tape *t = c->t;
     const ad_node *n = ad_at_id(t, id);
+    if (ad_short(n)) {
+        int32_t x = c->map[n->arg[0]], y = c->map[n->arg[n->nargs > 1]];
+        ad_node m = {.op = n->op, .nargs = n->nargs, .rows = bound(c, n->rows), .cols = n->cols};
+        m.arg[0] = x;
+        m.arg[1] = n->nargs > 1 ? y : 0;
+        return (c->map[id] = place_node(c, id, &m)) >= 0;
+    }
     const int32_t *a = ad_args(t, n);
     int nargs = ad_nargs(t, n);
     ad_node m = *n;
@@ -192,10 +212,9 @@ static bool copy_node(copier *c, int32_t id)
     m.flags &= NODE_EXT;
     m.rows = bound(c, n->rows);
     if (n->op == OP_INPUT) {
-        ir->in[c->slot[n->arg[0]]] = ir->n;
         m.arg[0] = c->slot[n->arg[0]];
     } else if (n->op == OP_CONST || n->op == OP_FILL) {
-        if (!copy_constant(c, n, &m))
+        if (!copy_constant(c, id, n, &m))
             return false;
     } else {
         int32_t *to = m.arg;
@@ -216,8 +235,10 @@ static bool copy_node(copier *c, int32_t id)
         else if (ad_is_object(n->op) && (to[nargs] = add_object(ir, ad_object_of(t, n))) < 0)
             return false;
     }
-    place_node(c, id, m);
-    return true;
+    c->map[id] = place_node(c, id, &m);
+    if (n->op == OP_INPUT)
+        ir->in[m.arg[0]] = c->map[id];
+    return c->map[id] >= 0;
 }
 
 /* The nodes of f in place of its call; its results are remembered for the OP_RESULT nodes that follow. */
@@ -226,6 +247,7 @@ static bool write_out(copier *c, int32_t id, const ad_func *f)
     const ad_node *n = ad_at_id(c->t, id);
     const int32_t *a = ad_args(c->t, n);
     copier s = {.ir = c->ir,
+                .fold = c->fold,
                 .t = f->tape,
                 .map = malloc(((size_t)f->tape->n + 1) * sizeof *s.map),
                 .bind = bound(c, n->rows),
@@ -254,7 +276,7 @@ static bool write_out(copier *c, int32_t id, const ad_func *f)
     return ok;
 }
 
-bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[])
+bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[], bool fold)
 {
     int32_t top = 0;
     int64_t nodes, pool;
@@ -285,21 +307,33 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
         ir->ext_cap = pool < INT32_MAX ? (int32_t)pool + 1 : 0;
         ok = ir->node && ir->origin && ir->ext && nodes < INT32_MAX && pool < INT32_MAX;
     }
+    ad_fold folder;
+    fold = ok && fold && (ok = ad_fold_begin(&folder, ir, nodes));
     for (int i = 0; ok && i < nin; i++)
         ir->in[i] = -1;
-    copier c = {.ir = ir, .t = t, .map = map, .slot = slot, .bind = AD_BATCH, .origin = -1};
+    copier c = {.ir = ir,
+                .fold = fold ? &folder : NULL,
+                .t = t,
+                .map = map,
+                .slot = slot,
+                .bind = AD_BATCH,
+                .origin = -1};
     for (int32_t id = 0; ok && id < top; id++)
         if (need[id])
             ok = copy_node(&c, id);
     free(c.result);
     for (int i = 0; ok && i < nout; i++)
         ir->out[i] = map[out[i].id];
+    if (fold)
+        ok = ad_fold_end(&folder, ok);
     free(need);
     free(map);
     free(slot);
     if (!ok)
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
     ir->report.nodes = top;
-    ir->report.live = ir->report.after_cse = ir->report.after_fold = ir->n;
+    if (!fold)
+        ir->report.live = ir->report.after_cse = ir->n;
+    ir->report.after_fold = ir->n;
     return ok;
 }

@@ -17,6 +17,7 @@ typedef struct heap {
     int32_t small[KINDS][SMALL + 1]; /* by size: first free buffer + 1 */
     int32_t *next;                   /* by buffer: the next free one + 1 */
     int32_t *large[KINDS], nlarge[KINDS], cap[KINDS];
+    int32_t *one, none; /* those of one number, fixed: the last is taken first, as with the others */
 } heap;
 
 static int kind_of(const ad_buffer *b) { return b->fixed ? FIXED : b->local ? BLOCK : BATCH; }
@@ -25,6 +26,10 @@ static bool put(heap *h, const ad_program *p, int32_t b)
 {
     int kind = kind_of(&p->buffer[b]);
     int64_t size = p->buffer[b].fixed + p->buffer[b].per_row;
+    if (size == 1 && kind == FIXED) {
+        h->one[h->none++] = b;
+        return true;
+    }
     if (size <= SMALL) {
         h->next[b] = h->small[kind][size];
         h->small[kind][size] = b + 1;
@@ -43,6 +48,8 @@ static bool put(heap *h, const ad_program *p, int32_t b)
 
 static int32_t take(heap *h, ad_program *p, int kind, int64_t size)
 {
+    if (size == 1 && kind == FIXED && h->none)
+        return h->one[--h->none];
     if (size <= SMALL && h->small[kind][size]) {
         int32_t b = h->small[kind][size] - 1;
         h->small[kind][size] = h->next[b];
@@ -69,28 +76,31 @@ static int32_t take(heap *h, ad_program *p, int kind, int64_t size)
     return p->nbuffers++;
 }
 
+/* Marks: a stage other than its own reads it; it is an output as it stands; it is a part of its operand's memory. */
+enum { WIDE = 1, OUTPUT = 2, VIEW = 4 };
+
 typedef struct planner {
     const ad_ir *ir;
     ad_program *p;
     heap h;
-    int32_t *root; /* by node: the node whose memory it is part of */
-    int32_t *last; /* by root: the last node that reads it; n when an output, -1 when its memory went on */
-    int32_t *wide; /* by root: a stage other than its own reads it */
-    int32_t *pending, npending;
+    uint8_t *mark; /* by node */
+    int32_t *
+        left; /* by buffer + 1: operands and outputs still to come that are the value in it, or a part of it */
+    int32_t *
+        hold; /* by node: twice (its buffer + 1), 0 when it is elsewhere; + 1 when it is all of a single number */
+    int32_t *pending, npending, pending_cap;
     bool reuse;
 } planner;
 
 /* May the result overwrite operand k, which dies here? Only where every element is read before it is written. */
-static bool in_place(const planner *s, const ad_node *n, int k)
+static bool in_place(const planner *s, const ad_node *n, const int32_t *a, int m, int k)
 {
-    const ad_ir *ir = s->ir;
-    const int32_t *a = ad_ir_args(ir, n);
-    const ad_node *o = &ir->node[a[k]];
-    if (ad_ops[n->op].kind != AD_ELEMENTWISE || o->rows != n->rows || o->cols != n->cols || k > 1 ||
-        s->root[a[k]] != a[k])
+    const ad_place *place = s->p->place, *o = &place[a[k]];
+    if (o->rows != n->rows || o->cols != n->cols || (s->mark[a[k]] & VIEW))
         return false;
-    for (int i = 0, m = ad_ir_nargs(ir, n); i < m; i++) /* another part of the same memory is read later */
-        if (i != k && s->root[a[i]] == a[k] && (a[i] != a[k] || n->op == OP_ADD_N))
+    for (int i = 0; i < m; i++) /* another part of the same memory is read later */
+        if (i != k && place[a[i]].where == AD_AT_BUFFER && place[a[i]].index == o->index &&
+            (a[i] != a[k] || n->op == OP_ADD_N))
             return false;
     return true;
 }
@@ -139,46 +149,63 @@ static int32_t take_results(planner *s, const ad_node *n)
     return s->p->nbuffers++;
 }
 
-static bool place_result(planner *s, int32_t i)
+/* Memory of operands that died at this node goes back. */
+static bool release(planner *s, const int32_t *a, int m, bool rows)
 {
-    const ad_node *n = &s->ir->node[i];
     ad_program *p = s->p;
-    ad_place *at = &p->place[i];
-    const int32_t *a = ad_ir_args(s->ir, n);
-    int m = ad_ir_nargs(s->ir, n);
-    bool rows = s->ir->stage[i] & 1;
-    int kind = n->rows >= 0 ? FIXED : rows && !s->wide[i] ? BLOCK : BATCH;
-    if (at->where != AD_AT_OUTPUT) {
-        at->where = AD_AT_BUFFER;
-        at->offset = 0;
-        at->index = -1;
-        for (int k = 0; s->reuse && k < m && k < 2 && at->index < 0; k++) {
-            const ad_place *o = &p->place[a[k]];
-            if (s->last[a[k]] == i && o->where == AD_AT_BUFFER && in_place(s, n, k) &&
-                kind_of(&p->buffer[o->index]) == kind && (kind == BLOCK || !rows)) {
-                at->index = o->index;
-                s->last[a[k]] = -1;
-            }
-        }
-        if (ad_is_object(n->op))
-            at->index = take_results(s, n);
-        if (at->index < 0)
-            at->index = take(&s->h, p, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
-    }
-    for (int k = 0; s->reuse && k < m; k++) {
-        int32_t r = s->root[a[k]];
-        if (s->last[r] != i || p->place[r].where != AD_AT_BUFFER)
+    for (int k = 0; k < m; k++) {
+        int32_t b = p->place[a[k]].index;
+        if (p->place[a[k]].where != AD_AT_BUFFER || s->left[b + 1] != 0)
             continue;
-        s->last[r] = -1;
-        int32_t b = p->place[r].index;
+        s->left[b + 1] = -1;
         if (p->buffer[b].fixed && p->buffer[b].per_row)
             continue; /* of both kinds: not given to another */
-        if (rows && kind_of(&p->buffer[b]) != BLOCK)
-            s->pending[s->npending++] = b; /* until the stage ends */
-        else if (!put(&s->h, p, b))
-            return false;
+        if (!rows || kind_of(&p->buffer[b]) == BLOCK) {
+            if (!put(&s->h, p, b))
+                return false;
+        } else { /* until the stage ends */
+            if (s->npending == s->pending_cap) {
+                int32_t cap = 2 * s->pending_cap + 64,
+                        *more = realloc(s->pending, (size_t)cap * sizeof *more);
+                if (!more)
+                    return false;
+                s->pending = more;
+                s->pending_cap = cap;
+            }
+            s->pending[s->npending++] = b;
+        }
     }
     return true;
+}
+
+static bool place_result(planner *s, int32_t i, const ad_node *n, const int32_t *a, int m)
+{
+    ad_program *p = s->p;
+    ad_place *at = &p->place[i];
+    bool rows = s->ir->stage && (s->ir->stage[i] & 1);
+    for (int k = 0; s->reuse && k < m; k++)
+        if (p->place[a[k]].where == AD_AT_BUFFER)
+            s->left[p->place[a[k]].index + 1]--;
+    if (!(s->mark[i] & OUTPUT)) {
+        int kind = n->rows >= 0 ? FIXED : rows && !(s->mark[i] & WIDE) ? BLOCK : BATCH;
+        int32_t b = -1;
+        for (int k = 0; s->reuse && k < m && k < 2 && b < 0 && ad_ops[n->op].kind == AD_ELEMENTWISE; k++) {
+            const ad_place *o = &p->place[a[k]];
+            if (o->where == AD_AT_BUFFER && s->left[o->index + 1] == 0 && (kind == BLOCK || !rows) &&
+                kind_of(&p->buffer[o->index]) == kind && in_place(s, n, a, m, k))
+                b = o->index;
+        }
+        if (ad_is_object(n->op))
+            b = take_results(s, n);
+        if (b < 0)
+            b = take(&s->h, p, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
+        at->where = AD_AT_BUFFER;
+        at->index = b;
+        s->hold[i] = 2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row);
+        if (s->reuse)
+            s->left[b + 1] = s->ir->uses[i];
+    }
+    return !s->reuse || release(s, a, m, rows);
 }
 
 static void emit(ad_program *p, const ad_ir *ir, int op, int32_t dst, int nargs, const int32_t args[],
@@ -197,12 +224,20 @@ static void emit(ad_program *p, const ad_ir *ir, int op, int32_t dst, int nargs,
         p->pool[p->npool++] = args[k];
     for (int k = 0; k < nattr; k++)
         p->pool[p->npool++] = attr[k];
+    if (ad_ops[op].kind == AD_ELEMENTWISE)
+        return;
     int64_t need = ad_scratch_of(op, attr, nargs ? ir->node[args[0]].cols : 0);
     p->scratch = need > p->scratch ? need : p->scratch;
 }
 
 static void count_flops(ad_report *r, const ad_ir *ir, const ad_node *n)
 {
+    if (ad_ops[n->op].kind == AD_ELEMENTWISE) {
+        double f = (n->rows < 0 ? -n->rows : n->rows) * (double)n->cols * ad_ops[n->op].cost *
+                   (n->op == OP_ADD_N ? ad_ir_nargs(ir, n) - 1 : 1);
+        *(n->rows < 0 ? &r->flops_per_row : &r->flops) += f;
+        return;
+    }
     const ad_node *a = ad_ir_nargs(ir, n) ? &ir->node[ad_ir_args(ir, n)[0]] : n;
     const int32_t *at = ad_ir_attrs(ir, n);
     double rows = n->rows < 0 ? -n->rows : n->rows, f = rows * n->cols;
@@ -228,35 +263,32 @@ static void count_flops(ad_report *r, const ad_ir *ir, const ad_node *n)
         f = rows / 3 * at[0] * at[0] * at[0];
         break;
     default:
-        f *= ad_ops[n->op].kind == AD_ELEMENTWISE
-                 ? ad_ops[n->op].cost * (n->op == OP_ADD_N ? ad_ir_nargs(ir, n) - 1 : 1)
-                 : 0;
+        f = 0;
     }
     *(batch ? &r->flops_per_row : &r->flops) += f;
 }
 
-/* Views, last readers, and which values outlive their stage. */
-static void lifetimes(planner *s)
+/* Marks values that outlive their stage. */
+static bool find_wide(planner *s)
 {
     const ad_ir *ir = s->ir;
+    int32_t *root =
+        malloc(((size_t)ir->n + 1) * sizeof *root); /* by node: the node whose memory it is part of */
+    if (!root)
+        return false;
     for (int32_t i = 0; i < ir->n; i++) {
         const ad_node *v = &ir->node[i];
         const int32_t *a = ad_ir_args(ir, v);
         int64_t offset;
-        bool view = s->reuse && v->op != OP_CONST && v->op != OP_INPUT && is_view(ir, v, &offset);
-        s->last[i] = i;
-        s->wide[i] = 0;
-        s->root[i] = view ? s->root[a[0]] : i;
-        for (int k = 0, m = ad_ir_nargs(ir, v); k < m; k++) {
-            int32_t r = s->root[a[k]];
-            s->last[r] = i;
-            s->wide[r] |= ir->stage[i] != ir->stage[r];
-        }
+        root[i] = is_view(ir, v, &offset) ? root[a[0]] : i;
+        for (int k = 0, m = ad_ir_nargs(ir, v); k < m; k++)
+            if (ir->stage[i] != ir->stage[root[a[k]]])
+                s->mark[root[a[k]]] |= WIDE;
     }
-    for (int j = 0; j < ir->nout; j++) {
-        s->last[s->root[ir->out[j]]] = ir->n;
-        s->wide[s->root[ir->out[j]]] = 1;
-    }
+    for (int j = 0; j < ir->nout; j++)
+        s->mark[root[ir->out[j]]] |= WIDE;
+    free(root);
+    return true;
 }
 
 /* Which nodes are outputs as they are; the others get a copy at the end. */
@@ -265,98 +297,159 @@ static int32_t place_outputs(planner *s)
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     int32_t extra = 0;
+    int64_t offset;
     for (int j = 0; j < ir->nout; j++) {
         int32_t i = ir->out[j];
         const ad_node *v = &ir->node[i];
-        if (v->op != OP_INPUT && v->op != OP_CONST && s->root[i] == i && p->place[i].where < 0) {
-            p->place[i].where = AD_AT_OUTPUT;
-            p->place[i].index = j;
-            p->out[j] = i;
-        } else {
-            int32_t c = ir->n + extra++;
-            p->place[c] = (ad_place){v->rows, v->cols, AD_AT_OUTPUT, j, 0};
-            p->out[j] = c;
-        }
+        bool own = v->op != OP_INPUT && v->op != OP_CONST && !(s->reuse && is_view(ir, v, &offset)) &&
+                   !(s->mark[i] & OUTPUT);
+        int32_t at = own ? i : ir->n + extra++;
+        if (own)
+            s->mark[i] |= OUTPUT;
+        p->place[at] = (ad_place){.rows = v->rows, .cols = v->cols, .where = AD_AT_OUTPUT, .index = j};
+        p->out[j] = at;
     }
     return extra;
 }
 
-static void end_stage(planner *s, int32_t stage, bool *ok)
+static bool end_stage(planner *s, int32_t stage)
 {
     ad_program *p = s->p;
     int32_t begun = p->nstages ? p->stage[p->nstages - 1].end : 0;
     if (p->nins > begun)
         p->stage[p->nstages++] = (ad_stage){begun, p->nins, stage & 1};
-    while (*ok && s->npending)
-        *ok = put(&s->h, p, s->pending[--s->npending]);
+    while (s->npending)
+        if (!put(&s->h, p, s->pending[--s->npending]))
+            return false;
+    return true;
+}
+
+static int32_t stage_of(const ad_ir *ir, int32_t i) { return ir->stage ? ir->stage[i] : 0; }
+
+/* A single number computed from one or two of them, no stages: what plan_node does, with hardly a branch, for which
+ * operands die where is not to be foreseen. false, and nothing done, where that is not all there is to it. */
+static bool plan_single(planner *s, int32_t i, const ad_node *v)
+{
+    ad_program *p = s->p;
+    int two = v->nargs > 1;
+    int32_t x = v->arg[0], y = v->arg[two], hx = s->hold[x], hy = s->hold[y], *left = s->left;
+    left[hx >> 1]--;
+    left[hy >> 1] -= two;
+    left[0] = INT32_MAX; /* values elsewhere live on */
+    bool x_dies = !left[hx >> 1], y_dies = !left[hy >> 1], same = hx >> 1 == hy >> 1;
+    if ((x_dies & !(hx & 1)) | (y_dies & !(hy & 1)) | (x_dies & same & (x != y))) {
+        left[hx >> 1]++;
+        left[hy >> 1] += two;
+        return false;
+    }
+    heap *h = &s->h;
+    bool neither = !x_dies & !y_dies, fresh = neither & !h->none;
+    if (fresh)
+        p->buffer[p->nbuffers] = (ad_buffer){.fixed = 1};
+    int32_t last = h->one[h->none - (h->none > 0)], b = fresh ? p->nbuffers : last;
+    b = y_dies ? (hy >> 1) - 1 : b;
+    b = x_dies ? (hx >> 1) - 1 : b;
+    h->none -= neither & !fresh;
+    p->nbuffers += fresh;
+    h->one[h->none] = (hy >> 1) - 1;
+    h->none += x_dies & y_dies & !same;
+    left[b + 1] = s->ir->uses[i];
+    s->hold[i] = 2 * (b + 1) + 1;
+    p->place[i] = (ad_place){1, 1, AD_AT_BUFFER, b, 0};
+    p->ins[p->nins++] = (ad_ins){.op = v->op, .nargs = v->nargs, .at = p->npool, .origin = s->ir->origin[i]};
+    int32_t *pool = p->pool + p->npool; /* there is room for one more */
+    pool[0] = i;
+    pool[1] = x;
+    pool[2] = y;
+    p->npool += 2 + two;
+    p->report.flops += ad_ops[v->op].cost;
+    return true;
+}
+
+static bool plan_node(planner *s, int32_t i)
+{
+    const ad_ir *ir = s->ir;
+    ad_program *p = s->p;
+    const ad_node *v = &ir->node[i];
+    ad_place *at = &p->place[i];
+    const int32_t *a = ad_ir_args(ir, v);
+    int m = ad_ir_nargs(ir, v);
+    s->hold[i] = 0;
+    if (!(s->mark[i] & OUTPUT))
+        *at = (ad_place){.rows = v->rows, .cols = v->cols};
+    if (ad_ops[v->op].kind != AD_ELEMENTWISE) {
+        if (v->op == OP_INPUT || v->op == OP_CONST) {
+            place_leaf(at, v);
+            return true;
+        }
+        int64_t offset;
+        if (s->reuse && is_view(ir, v, &offset)) {
+            const ad_place *of = &p->place[a[0]];
+            s->mark[i] |= VIEW;
+            *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
+            if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
+                s->left[of->index + 1] += ir->uses[i] - 1;
+                s->hold[i] = 2 * (of->index + 1);
+            }
+            return true;
+        }
+    }
+    if (!place_result(s, i, v, a, m))
+        return false;
+    count_flops(&p->report, ir, v);
+    emit(p, ir, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
+    return true;
 }
 
 bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
 {
-    int64_t pool = 3 * (int64_t)ir->nout, args = 0;
-    for (int32_t i = 0; i < ir->n; i++) {
-        args += ad_ir_nargs(ir, &ir->node[i]);
-        pool += 2 + ir->node[i].nattr;
-    }
-    pool += args;
+    int64_t pool = 3 * (int64_t)ir->nout + ir->words;
     planner s = {.ir = ir, .p = p, .reuse = reuse};
-    size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)ir->stage[ir->n - 1] + 3 : 3;
-    s.last = malloc(n * sizeof *s.last);
-    s.root = malloc(n * sizeof *s.root);
-    s.wide = malloc(n * sizeof *s.wide);
-    s.pending = malloc(n * sizeof *s.pending);
+    size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3;
+    s.mark = calloc(n, sizeof *s.mark);
+    s.left = malloc((n + 1) * sizeof *s.left);
+    s.hold = malloc(n * sizeof *s.hold);
     s.h.next = malloc(n * sizeof *s.h.next);
-    p->place = calloc(n, sizeof *p->place);
+    s.h.one = malloc((n + 1) * sizeof *s.h.one);
+    p->place = malloc(n * sizeof *p->place);
     p->buffer = malloc(n * sizeof *p->buffer);
     p->ins = malloc(n * sizeof *p->ins);
+    p->outside = malloc(n * sizeof *p->outside);
     p->stage = malloc(stages * sizeof *p->stage);
     p->pool = malloc(((size_t)pool + 1) * sizeof *p->pool);
     p->out = malloc(((size_t)ir->nout + 1) * sizeof *p->out);
-    bool ok = s.last && s.root && s.wide && s.pending && s.h.next && p->place && p->buffer && p->ins &&
-              p->stage && p->pool && p->out && pool < INT32_MAX;
+    bool ok = s.mark && s.left && s.hold && s.h.next && s.h.one && p->place && p->buffer && p->ins &&
+              p->stage && p->pool && p->outside && p->out && pool < INT32_MAX &&
+              (!ir->stage || find_wide(&s));
     if (ok) {
-        for (int32_t i = 0; i < ir->n; i++)
-            p->place[i] = (ad_place){ir->node[i].rows, ir->node[i].cols, -1, 0, 0};
-        lifetimes(&s);
         p->nplaces = ir->n + place_outputs(&s);
+        s.h.one[0] = 0;
     }
     for (int32_t i = 0; ok && i < ir->n; i++) {
         const ad_node *v = &ir->node[i];
-        if (v->op == OP_INPUT || v->op == OP_CONST) {
-            place_leaf(&p->place[i], v);
+        if ((reuse && !ir->stage && v->rows == 1 && v->cols == 1 && !s.mark[i]) && ad_short(v) &&
+            plan_single(&s, i, v))
             continue;
-        }
-        if (i && ir->stage[i] != ir->stage[i - 1])
-            end_stage(&s, ir->stage[i - 1], &ok);
-        if (s.root[i] != i) {
-            const ad_place *of = &p->place[ad_ir_args(ir, v)[0]];
-            int64_t offset;
-            is_view(ir, v, &offset);
-            p->place[i] = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
-            continue;
-        }
-        ok = ok && place_result(&s, i);
-        count_flops(&p->report, ir, v);
-        emit(p, ir, v->op, i, ad_ir_nargs(ir, v), ad_ir_args(ir, v), v->nattr, ad_ir_attrs(ir, v),
-             ir->origin[i]);
+        if (i && ir->stage && ir->stage[i] != ir->stage[i - 1])
+            ok = end_stage(&s, ir->stage[i - 1]);
+        ok = ok && plan_node(&s, i);
     }
     if (ok && ir->n)
-        end_stage(&s, ir->stage[ir->n - 1], &ok);
+        ok = end_stage(&s, stage_of(ir, ir->n - 1));
     for (int j = 0; ok && j < ir->nout; j++)
         if (p->out[j] >= ir->n)
             emit(p, ir, OP_RESHAPE, p->out[j], 1, &ir->out[j], 0, NULL, ir->origin[ir->out[j]]);
-    end_stage(&s, 0, &ok);
-    p->outside = malloc(n * sizeof *p->outside);
-    ok = ok && p->outside;
+    ok = ok && end_stage(&s, 0);
     for (int32_t i = 0; ok && i < p->nplaces; i++)
         if (p->place[i].where == AD_AT_INPUT || p->place[i].where == AD_AT_OUTPUT)
             p->outside[p->noutside++] = i;
     for (int k = 0; k < KINDS; k++)
         free(s.h.large[k]);
     free(s.h.next);
+    free(s.h.one);
+    free(s.hold);
     free(s.pending);
-    free(s.wide);
-    free(s.root);
-    free(s.last);
+    free(s.left);
+    free(s.mark);
     return ok;
 }

@@ -16,8 +16,11 @@ typedef struct ad_ir {
     ad_tape *tape; /* for errors only, once the nodes are copied */
     ad_node *node;
     int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
-    int32_t *stage;        /* odd: row by row; set by ad_pass_group */
+    int32_t *stage;        /* odd: row by row; set by ad_pass_group; NULL: all 0 */
+    int32_t *uses;         /* how many operands and outputs a node is; NULL unless ad_pass_fold counted */
     int32_t n, next, ext_cap;
+    int64_t words;     /* at most: what instructions of all nodes have in their pool */
+    bool batch, pairs; /* some node has a batch of rows; some node is the derivative of tanh */
     int nin, nout;
     int32_t *in, *out; /* node of each input (-1: not needed) and output */
     char *consts;      /* numbers of the program's type */
@@ -40,6 +43,11 @@ static inline int ad_ir_nargs(const ad_ir *ir, const ad_node *n)
 static inline const int32_t *ad_ir_attrs(const ad_ir *ir, const ad_node *n)
 {
     return ad_ir_args(ir, n) + ad_ir_nargs(ir, n);
+}
+/* An elementwise operation of one or two operands: nearly all of a long tape. */
+static inline bool ad_short(const ad_node *n)
+{
+    return ad_ops[n->op].kind == AD_ELEMENTWISE && (uint8_t)(n->nargs - 1) < 2 && !(n->flags & NODE_EXT);
 }
 static inline int64_t ad_const_at(const int32_t attr[2]) { return attr[0] + ((int64_t)attr[1] << 30); }
 
@@ -130,16 +138,39 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
     return ad_has_object(i->op) ? p->object[ad_ins_attrs(p, i)[i->op == OP_RESULT]] : NULL;
 }
 
-/* live.c: the nodes that the outputs need, in recorded order. false when out of memory or an input is missing. */
-HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[]);
+/* fold.c: equal nodes once, constants computed. Nodes come one after another from the copy of the tape. */
+typedef struct
+    ad_line { /* what is looked for together: the low half of a cache line has the tags, 0 where free */
+    uint32_t tag[8];
+    int32_t node[8];
+} ad_line;
+typedef struct ad_fold {
+    ad_ir *ir;
+    uint8_t *trait; /* by node: what its users ask about its operation */
+    ad_line *line;  /* nodes by their largest operand, those of 4 operands together */
+    struct ad_rest {
+        uint32_t tag;
+        int32_t node; /* + 1 */
+    } * rest;         /* those without operands or whose line is full, by hash */
+    uint32_t nrest, rest_size;
+} ad_fold;
+HIDDEN bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room);       /* at most so many nodes will come */
+HIDDEN int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin);  /* its index in ir; -1: out of memory */
+HIDDEN int32_t ad_fold_short(ad_fold *f, ad_node *n, int32_t origin); /* the same where ad_short(n) */
+HIDDEN bool ad_fold_end(ad_fold *f, bool ok); /* drops nodes without users, frees all; ok again */
+
+/* live.c: the nodes that the outputs need, in recorded order, folded on the way when `fold`. false when out of memory or
+ * an input is missing. */
+HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
+                         bool fold);
 HIDDEN void ad_ir_free(ad_ir *ir);
 HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
-/* fold.c: equal nodes once, constants computed. group.c: stages. false when out of memory. */
-HIDDEN bool ad_pass_fold(ad_ir *ir);
+HIDDEN bool ad_pass_fold(ad_ir *ir);                  /* all of it once more, of nodes that a pass made */
 HIDDEN int32_t ad_fold_scale(const ad_ir *ir, const ad_node *n); /* fold_scale.c */
-HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 /* columns.c: a few columns as values of their own. */
 HIDDEN bool ad_pass_columns(ad_ir *ir);
+/* group.c: stages. false when out of memory. */
+HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 /* plan.c: instructions, places and buffers. */
 HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
 /* code.c: runs of scalar instructions. */

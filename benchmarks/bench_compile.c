@@ -1,0 +1,222 @@
+/* bench_compile.c - ns of ad_compile for each node that the outputs need, on tapes of 10^4, 10^5 and 10^6 scalar nodes
+ * and on the small ones of the other benchmarks: a cost linear in the tape is a row of equal figures.
+ *
+ * The tapes: the gradient of bodies in pairs and of a chain of oscillators with transcendental forces, in scalars; random
+ * operations on random earlier nodes, near ones mostly or any at all; a chain by its text; a step of a network. The
+ * program is compared with the one without optimisation before anything is timed.
+ *     taskset -c 0 bench_compile [PART OF A NAME]
+ * SPDX-License-Identifier: MIT */
+#include "ad.h"
+#include "bench.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ROUNDS = 9, IN = 7, OUT = 6, INPUTS = 64 };
+
+typedef struct problem {
+    ad_tape *t;
+    int nin, nout;
+    ad_var in[IN], out[OUT];
+} problem;
+
+/* -sum_{i<j} 1/|q_i - q_j| + sum_i p_i^2/2 and its gradient: about 30 nodes a pair */
+static void bodies(problem *p, int nodes)
+{
+    int n = (int)sqrt(nodes / 15.0) + 2;
+    ad_var H = ad_num(0), *e = malloc((size_t)n * 6 * sizeof *e);
+    p->in[0] = ad_input(p->t, "x", 1, 6 * n);
+    for (int i = 0; i < 6 * n; i++)
+        e[i] = ad_at(p->in[0], 0, i);
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j < i; j++) {
+            ad_var r2 = ad_num(0);
+            for (int k = 0; k < 3; k++)
+                r2 = ad_add(r2, ad_square(ad_sub(e[3 * i + k], e[3 * j + k])));
+            H = ad_sub(H, ad_div(1, ad_sqrt(r2)));
+        }
+        for (int k = 0; k < 3; k++)
+            H = ad_add(H, ad_mul(0.5, ad_square(e[3 * n + 3 * i + k])));
+    }
+    p->nin = p->nout = 1;
+    p->out[0] = ad_grad(H, p->in[0]);
+    free(e);
+}
+
+/* sum_i p_i^2/2 + 1 - cos(q_i) + exp(q_i+1 - q_i) q_i and its gradient: about 30 nodes a site */
+static void chain(problem *p, int nodes)
+{
+    int n = nodes / 20 + 2;
+    p->in[0] = ad_input(p->t, "x", 1, 2 * n);
+    ad_var H = ad_num(0), next = ad_at(p->in[0], 0, 0);
+    for (int i = 0; i + 1 < n; i++) {
+        ad_var q = next, v = ad_at(p->in[0], 0, n + i);
+        next = ad_at(p->in[0], 0, i + 1);
+        ad_var bond = ad_mul(ad_exp(ad_sub(next, q)), q);
+        H = ad_add(H, ad_add(ad_mul(0.5, ad_square(v)), ad_add(ad_sub(1, ad_cos(q)), bond)));
+    }
+    p->nin = p->nout = 1;
+    p->out[0] = ad_grad(H, p->in[0]);
+}
+
+static void of_random(problem *p, int nodes, int window)
+{
+    ad_var *v = malloc(((size_t)nodes + INPUTS) * sizeof *v);
+    unsigned long long s = 1;
+    p->in[0] = ad_input(p->t, "x", 1, INPUTS);
+    for (int i = 0; i < INPUTS; i++)
+        v[i] = ad_at(p->in[0], 0, i);
+    for (int i = INPUTS; i < nodes; i++) {
+        int a[2];
+        for (int k = 0; k < 2; k++) {
+            s = s * 6364136223846793005u + 1442695040888963407u;
+            a[k] = (int)((s >> 33) % (unsigned)(i < window ? i : window));
+        }
+        switch (s >> 61) { /* what stays bounded, and uses the node before it: all are needed */
+        case 0:
+            v[i] = ad_sin(v[i - 1]);
+            break;
+        case 1:
+            v[i] = ad_tanh(ad_add(v[i - 1], v[i - 1 - a[0]]));
+            break;
+        case 2:
+        case 3:
+        case 4:
+            v[i] = ad_sin(ad_mul(v[i - 1], ad_sub(v[i - 1 - a[0]], v[i - 1 - a[1]])));
+            break;
+        default:
+            v[i] = ad_add(ad_mul(0.5, v[i - 1]), ad_cos(v[i - 1 - a[1]]));
+        }
+    }
+    p->nin = p->nout = 1;
+    p->out[0] = v[nodes - 1];
+    free(v);
+}
+static void near(problem *p, int nodes) { of_random(p, nodes / 2, 1000); }
+static void far(problem *p, int nodes) { of_random(p, nodes / 2, nodes); }
+
+static void fput(problem *p, int nodes)
+{
+    static const char *const name[] = {"q", "p", "b", "n"};
+    ad_var v[4] = {ad_input(p->t, "q", 1, 64), ad_input(p->t, "p", 1, 64), ad_num(0.25), ad_num(64)};
+    (void)nodes;
+    p->in[0] = v[0];
+    p->in[1] = v[1];
+    p->nin = 2;
+    p->nout = 3;
+    p->out[0] = ad_parse(p->t,
+                         "sum(i=1..n, p[i]^2/2)"
+                         " + sum(i=1..n-1, (q[i+1]-q[i])^2/2 + b*(q[i+1]-q[i])^4/4)",
+                         4, name, v);
+    ad_grads(p->out[0], 2, p->in, p->out + 1);
+}
+
+/* H = MLP(z) of 2-200-200-1, the loss of its field, and the gradient of the loss in every weight */
+static void network(problem *p, int nodes)
+{
+    static const char *const name[IN] = {"W1", "b1", "W2", "b2", "w3", "z", "dz"};
+    const int rows[IN] = {200, 1, 200, 1, 1, AD_BATCH, AD_BATCH}, cols[IN] = {2, 200, 200, 200, 200, 2, 2};
+    (void)nodes;
+    for (int i = 0; i < IN; i++)
+        p->in[i] = ad_input(p->t, name[i], rows[i], cols[i]);
+    ad_var *in = p->in, z = in[5], a1 = ad_tanh(ad_add(ad_matmul_nt(z, in[0]), in[1])),
+           a2 = ad_tanh(ad_add(ad_matmul_nt(a1, in[2]), in[3])), e = ad_matmul_nt(a2, in[4]), g,
+           one = ad_num(1);
+    ad_vjp(1, &e, &one, 1, &z, &g);
+    ad_var f = ad_concat_cols(2, (ad_var[]){ad_cols_of(g, 1, 1), ad_neg(ad_cols_of(g, 0, 1))});
+    p->out[0] = ad_mean(ad_square(ad_sub(f, in[6])));
+    ad_grads(p->out[0], 5, in, p->out + 1);
+    p->nin = IN;
+    p->nout = OUT;
+}
+
+static int size_of(ad_var v) { return (ad_rows(v) < 0 ? 1 : ad_rows(v)) * ad_cols(v); }
+
+/* The program computes what the naive one computes. */
+static int right(const problem *p)
+{
+    double *in[IN] = {0}, *out[2][OUT] = {{0}};
+    int ok = 1;
+    for (int i = 0; i < p->nin; i++) {
+        in[i] = malloc((size_t)size_of(p->in[i]) * sizeof **in);
+        for (int k = 0; k < size_of(p->in[i]); k++)
+            in[i][k] = sin(k * k + 1.0 + i);
+    }
+    for (int naive = 0; naive < 2; naive++) {
+        ad_program *q = ad_compile(p->t, p->nin, p->in, p->nout, p->out,
+                                   &(ad_options){.opt = naive ? AD_OPT_NONE : AD_OPT_FULL});
+        ad_work *w = q ? ad_work_new(q, NULL) : NULL;
+        for (int i = 0; i < p->nout; i++)
+            out[naive][i] = calloc((size_t)size_of(p->out[i]), sizeof(double));
+        ok = ok && w && ad_run(w, 1, (const void *const *)in, (void *const *)out[naive]) == AD_OK;
+        ad_work_free(w);
+        ad_program_free(q);
+    }
+    for (int i = 0; i < p->nout; i++) {
+        for (int k = 0; k < size_of(p->out[i]); k++)
+            ok = ok && out[0][i][k] == out[1][i][k];
+        free(out[0][i]);
+        free(out[1][i]);
+    }
+    for (int i = 0; i < p->nin; i++)
+        free(in[i]);
+    return ok;
+}
+
+/* Median seconds of ad_compile; what becomes of the program is not its cost. */
+static double seconds(const problem *p, int repeat)
+{
+    double x[ROUNDS];
+    for (int r = 0; r < ROUNDS; r++) {
+        x[r] = 0;
+        for (int k = 0; k < repeat; k++) {
+            double t0 = bench_now();
+            ad_program *q = ad_compile(p->t, p->nin, p->in, p->nout, p->out, NULL);
+            x[r] += bench_now() - t0;
+            ad_program_free(q);
+        }
+        x[r] /= repeat;
+    }
+    qsort(x, ROUNDS, sizeof *x, bench_by_value);
+    return x[ROUNDS / 2];
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*record)(problem *, int nodes);
+        int grows; /* of 10^4, 10^5 and 10^6 nodes */
+    } cases[] = {{"bodies", bodies, 1},  {"chain", chain, 1},      {"random near", near, 1},
+                 {"random far", far, 1}, {"fput64 text", fput, 0}, {"network step", network, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (argc > 1 && !strstr(cases[i].name, argv[1]))
+            continue;
+        for (int nodes = 10000; nodes <= 1000000; nodes *= 10) {
+            problem p = {.t = ad_new()};
+            cases[i].record(&p, nodes);
+            ad_program *q = ad_compile(p.t, p.nin, p.in, p.nout, p.out, NULL);
+            if (!q || !right(&p)) {
+                fprintf(stderr, "bench_compile: %s: %s\n", cases[i].name,
+                        q ? "differs from the naive program" : ad_message(p.t));
+                return 1;
+            }
+            ad_report r;
+            ad_program_report(q, &r);
+            ad_program_free(q);
+            printf("{\"bench\": \"compile\", \"case\": \"%s\", \"nodes\": %lld, \"instructions\": %lld, "
+                   "\"ns_per_node\": %.1f, \"must_reach\": 60}\n",
+                   cases[i].name, (long long)r.live, (long long)r.instructions,
+                   1e9 *
+                       seconds(&p, r.live < 1000     ? 300
+                                   : r.live < 100000 ? 10
+                                                     : 1) /
+                       (double)r.live);
+            fflush(stdout);
+            ad_free(p.t);
+            if (!cases[i].grows)
+                break;
+        }
+    }
+    return 0;
+}
