@@ -222,10 +222,19 @@ static void scatter(trace *d, int n, const int slot[], ad_var Y)
         for (int i = 0; i < d->parts; i++, k++)
             d->slot[slot[j]].part[i] = ad_cols_of(Y, k * n_of(d), n_of(d));
 }
-/* (Y, what the map reads from outside) -> Y - G(Y), recorded on a tape of its own: slots and registers are those of the step
+/* What the unknowns of a solve are measured by: the size of each row's state, so that a step of a small system is solved as well as
+ * that of a large one. The solution does not depend on it, nor does any derivative. */
+static ad_var measure(trace *d)
+{
+    ad_var s = ad_norm(get(d, 0, 0));
+    if (d->parts == 2)
+        s = (ad_hypot)(s, ad_norm(get(d, 0, 1)));
+    return ad_stop((ad_where)((ad_eq)(s, ad_num(0)), ad_num(1), s));
+}
+/* (U, what the map reads from outside) -> U - G(s U) / s, recorded on a tape of its own: slots and registers are those of the step
  * when the map begins, and are so again afterwards. */
 static ad_func *residual(trace *d, int n, const int y[], const int g[], ode_map *map, const void *ctx,
-                         reading *outside)
+                         ad_var scale, reading *outside)
 {
     size_t slots = sizeof *d->slot * (size_t)d->slots, regs = sizeof *d->reg * (size_t)d->regs;
     state *slot = malloc(slots);
@@ -236,12 +245,13 @@ static ad_func *residual(trace *d, int n, const int y[], const int g[], ode_map 
     if (slot && reg && inner) {
         memcpy(slot, d->slot, slots), memcpy(reg, d->reg, regs);
         d->tape = inner, d->outside = outside;
-        ad_var Y = ad_input(inner, "Y", ad_rows(like), n * d->base.size);
-        scatter(d, n, y, Y);
+        ad_var U = ad_input(inner, "U", ad_rows(like), n * d->base.size), by = here(d, scale);
+        scatter(d, n, y, (ad_mul)(by, U));
         map(&d->base, ctx);
-        ad_var F = (ad_sub)(Y, gather(d, n, g)), *in = malloc(sizeof *in * (size_t)(1 + outside->n));
+        ad_var F = (ad_sub)(U, (ad_div)(gather(d, n, g), by)),
+               *in = malloc(sizeof *in * (size_t)(1 + outside->n));
         if (in && !d->r->status) {
-            in[0] = Y;
+            in[0] = U;
             for (int i = 0; i < outside->n; i++)
                 in[1 + i] = outside->inner[i];
             f = ad_func_new(1 + outside->n, in, 1, &F);
@@ -264,11 +274,13 @@ static void solve(ode_space *s, int n, const int y[], const int g[], ode_map *ma
 {
     trace *d = (trace *)s;
     reading outside = {0};
-    ad_func *f = d->r->status || ad_status(d->tape) ? NULL : residual(d, n, y, g, map, ctx, &outside);
+    ad_var scale = measure(d);
+    ad_func *f = d->r->status || ad_status(d->tape) ? NULL : residual(d, n, y, g, map, ctx, scale, &outside);
     if (f) {
         for (int i = 0; i < outside.n; i++)
             outside.outer[i] = here(d, outside.outer[i]);
-        scatter(d, n, y, ad_root(d->tape, f, gather(d, n, y), outside.n, outside.outer, NULL));
+        ad_var U = ad_root(d->tape, f, (ad_div)(gather(d, n, y), scale), outside.n, outside.outer, NULL);
+        scatter(d, n, y, (ad_mul)(scale, U));
         map(s, ctx); /* what the driver reads beside the unknowns */
     }
     ad_func_free(f);

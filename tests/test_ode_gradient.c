@@ -324,6 +324,54 @@ Test(ode_gradient, a_recorded_solve_that_does_not_converge_is_told_with_its_row_
     ode_recorded_free(r);
 }
 
+/* H = s^2 H1(y / s): the orbit of H1, s times smaller. Solved as well, and told as well where there is no solution. */
+Test(ode_gradient, a_small_system_is_solved_as_well_as_a_large_one)
+{
+    const char *name[] = {"gauss4", "gonzalez", "avf4", "semi-explicit2", "lobatto4", "itoh-abe"};
+    const double h = 0.6;
+    for (double scale = 1; scale > 1e-31; scale *= 1e-10) {
+        ad_tape *t = ad_new();
+        ad_var q = ad_input(t, "q", 1, 1), p = ad_input(t, "p", 1, 1), c = ad_input(t, "c", 1, 1),
+               y = ad_input(t, "y", 1, 2), v = ad_input(t, "v", 1, 1), end;
+        ode_recorded *r = ode_recorded_new(
+            &(ode_recording){.H = ad_expr(t, "p^2*(1 + (q/c)^2/2)/2 - c^2*cos(q/c)", q, p, c),
+                             .q = q,
+                             .p = p,
+                             .params = 1,
+                             .param = &c});
+        ode_recorded_set(r, 0, 1, &scale);
+        double y0[] = {1.2 * scale, 0.3 * scale};
+        ad_set(y, 1, y0), ad_set(c, 1, &scale), ad_set(v, 1, &scale);
+        for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+            const ode_method *m = ode_method_find(name[k]);
+            end = ode_record_step(m, r, y, ad_num(0), ad_num(h), &c, 0);
+            const double *got = ad_value(end);
+            cr_assert(got, "%s at %g: %s", name[k], scale, ad_message(t));
+            ode_solver *s = ode_new(m, ode_recorded_field(r));
+            ode_start(s, 0, y0), ode_step(s, h);
+            for (int i = 0; i < 2; i++)
+                cr_expect_float_eq(got[i] / scale, ode_y(s)[i] / scale, 2e-15, "%s at %g: %g", name[k], scale,
+                                   (got[i] - ode_y(s)[i]) / scale);
+            ode_free(s);
+        }
+        ode_recorded_free(r);
+        r = ode_recorded_new(&(ode_recording){.f = ad_div(ad_square(v), scale), .y = v});
+        end = ode_record_step(ode_method_find("gauss2"), r, v, ad_num(0), ad_num(1), NULL, 0);
+        cr_expect(!ad_value(end) && ad_status(t) == AD_EROOT, "at %g: %s", scale, ad_message(t));
+        ode_recorded_free(r);
+        ad_free(t);
+    }
+    ad_tape *t = ad_new(); /* at rest at 0 there is no size */
+    ad_var y = ad_input(t, "y", 1, 1), end;
+    ode_recorded *r = ode_recorded_new(&(ode_recording){.f = ad_sub(1, ad_square(y)), .y = y});
+    end = ode_record_step(ode_method_find("gauss10"), r, y, ad_num(0), ad_num(0.5), NULL, 0);
+    ad_set(y, 1, (double[]){0});
+    cr_expect_float_eq(ad_scalar(end), tanh(0.5), 1e-10, "%s", ad_message(t));
+    cr_expect_float_eq(ad_scalar(ad_grad(end, y)), ad_scalar(ad_dtanh(ad_num(0.5))), 1e-10);
+    ode_recorded_free(r);
+    ad_free(t);
+}
+
 /* Sun and five bodies: H = sum |p|^2 / 2m - G sum m m' / r, the masses a parameter, G another. */
 enum { BODIES = 6, HALF = 3 * BODIES, PAIRS = BODIES * (BODIES - 1) / 2 };
 static ode_recorded *solar(double y0[2 * HALF], double m0[BODIES], double *G0)
