@@ -257,6 +257,67 @@ Test(scan, every_length_and_number_of_checkpoints_reverses_every_step_once)
     ad_free(t);
 }
 
+/* A state of 100 numbers through many steps: memory as for sqrt(2 steps) of them, every step run at most three times
+ * (once for the value, twice for the checkpoints). benchmarks/bench_scan.c measures the same at 10^6 steps of 1,000. */
+enum { WIDE = 100, MANY = 50000 };
+
+static long steps_run;
+static int counted_sin(void *user, int nin, const double *const in[], const int in_rows[],
+                       const int in_cols[], double *out, int rows, int cols)
+{
+    (void)user, (void)nin, (void)in_rows, (void)in_cols;
+    for (int i = 0; i < rows * cols; i++)
+        out[i] = sin(in[0][i]);
+    steps_run++;
+    return 0;
+}
+static int sin_pullback(void *user, ad_tape *t, int nin, const ad_var in[], ad_var y, ad_var dy, ad_var din[])
+{
+    (void)user, (void)t, (void)nin, (void)y;
+    din[0] = ad_mul(dy, ad_cos(in[0]));
+    return 0;
+}
+
+Test(scan, derivatives_through_many_steps_take_the_memory_of_few)
+{
+    const int count = getenv("NOETHER_TEST_SHORT") ? MANY / 25 : MANY;
+    const ad_callback cb = {.name = "sin", .value = counted_sin, .pullback = sin_pullback};
+    ad_tape *t = ad_new();
+    ad_var h = ad_input(t, "h", 1, 1), x = ad_input(t, "x", 1, WIDE), z;
+    ad_var turned = ad_concat_cols(2, (ad_var[]){ad_cols_of(x, 1, WIDE - 1), ad_cols_of(x, 0, 1)});
+    ad_var y = ad_add(x, ad_mul(h, ad_custom(t, &cb, 1, &turned, 1, WIDE)));
+    ad_func *f = ad_func_new(2, (ad_var[]){h, x}, 1, &y);
+    ad_scan(
+        t,
+        &(ad_scan_spec){
+            .f = f, .count = count, .nshared = 1, .ncarry = 1, .shared = &h, .carry = &x, .carry_out = &z});
+    ad_var energy = ad_sum(ad_square(z)), out[2] = {ad_grad(energy, x), ad_hvp(energy, x, ad_stop(x))};
+    double hv = 1e-4, xv[WIDE], got[WIDE];
+    for (int i = 0; i < WIDE; i++)
+        xv[i] = sin(i);
+    for (int second = 0; second < 2; second++) {
+        ad_program *p = ad_compile(t, 2, (ad_var[]){h, x}, 1, out + second, NULL);
+        cr_assert(p, "%s", ad_message(t));
+        steps_run = 0;
+        failalloc_arm(0, 0);
+        ad_work *w = ad_work_new(p, NULL);
+        cr_assert_eq(ad_run(w, 1, (const void *[]){&hv, xv}, (void *[]){got}), AD_OK, "%s",
+                     ad_work_message(w));
+        failalloc_disarm();
+        /* As many carries as are kept, by half more; 256 KiB of carries are kept in any case; programs. A product with
+         * the Hessian has carries of twice the size. */
+        double carries = sqrt(2.0 * count) * WIDE * sizeof(double) * (1 + second);
+        cr_assert(failalloc_peak() < 1.5 * carries + 1.2e6, "%ld bytes, carries %.0f", failalloc_peak(),
+                  carries);
+        cr_assert(failalloc_peak() < 0.1 * count * WIDE * sizeof(double) || count < MANY);
+        cr_assert(steps_run <= 3L * (1 + second) * count, "%ld runs of %d steps", steps_run, count);
+        ad_work_free(w);
+        ad_program_free(p);
+    }
+    ad_func_free(f);
+    ad_free(t);
+}
+
 /* A loop without carries is a map; its backward loop needs no checkpoints. A loop in a loop; a loop in a call. */
 Test(scan, maps_and_nested_loops_have_the_derivatives_of_their_steps)
 {
