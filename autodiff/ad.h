@@ -99,10 +99,10 @@ AD_API int ad_is_void(ad_var x);      /* 1 for the result of a failed call, or a
 AD_API int ad_rows(ad_var x);         /* rows: >= 1, or -k for k times the batch; 0 when void */
 AD_API int ad_cols(ad_var x);         /* columns; 0 when void */
 AD_API const char *ad_name(ad_var x); /* the name of an input, the operation of a node, "number", "void" */
-AD_API int32_t ad_nodes(const ad_tape *t);           /* nodes recorded so far */
-AD_API size_t ad_bytes(const ad_tape *t);            /* memory held by the tape, bytes */
-AD_API int ad_inputs(const ad_tape *t);              /* inputs recorded so far */
-AD_API ad_var ad_input_at(ad_tape *t, int i);        /* the i-th input, in recording order */
+AD_API int32_t ad_nodes(const ad_tape *t);    /* nodes recorded so far */
+AD_API size_t ad_bytes(const ad_tape *t);     /* memory of the tape, bytes; not of functions it calls */
+AD_API int ad_inputs(const ad_tape *t);       /* inputs recorded so far */
+AD_API ad_var ad_input_at(ad_tape *t, int i); /* the i-th input, in recording order */
 AD_API ad_var ad_find(ad_tape *t, const char *name); /* an input by name; void (no error) when absent */
 
 /* Bind an input and evaluate now, one node at a time: for teaching, debugging, and as the oracle. */
@@ -330,6 +330,8 @@ typedef struct ad_report { /* what compiling did */
     int stages, block;
     const char *isa; /* the kernels in use: "base", "v3", "v4" */
 } ad_report;
+/* Flops and bytes include those of calls and loops (backward, each step counts once more forward where all carries are
+ * kept, else twice) and of one Newton step of a root. */
 AD_API void ad_program_report(const ad_program *p, ad_report *out);
 AD_API char *ad_program_dump(const ad_program *p); /* the instructions as aligned text; free() it */
 

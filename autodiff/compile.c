@@ -140,4 +140,15 @@ void ad_program_report(const ad_program *p, ad_report *out)
 {
     if (out)
         *out = p ? p->report : (ad_report){.isa = ""};
+    for (int32_t i = 0; out && p && p->nobjects && i < p->nins;
+         i++) { /* what its calls, loops and roots run */
+        if (!ad_is_object(p->ins[i].op))
+            continue;
+        ad_cost c =
+            ad_object_cost(ad_ins_object(p, &p->ins[i]), p->k->real, p->place[p->pool[p->ins[i].at]].rows);
+        out->flops += c.flops;
+        out->flops_per_row += c.flops_per_row;
+        out->work_bytes += c.bytes;
+        out->work_bytes_per_row += c.bytes_per_row;
+    }
 }

@@ -164,6 +164,8 @@ static void custom_tangent(const ad_object *o, ad_var node, const ad_var a[], co
     free(din);
 }
 
+const char *ad_custom_name(const ad_object *o) { return ((const custom *)o)->name; }
+
 static const ad_class custom_class = {.op = OP_CUSTOM,
                                       .open = custom_open,
                                       .close = custom_close,

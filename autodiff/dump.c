@@ -3,6 +3,7 @@
  * or an adjoint is told in the text and not kept on the tape.
  *
  * SPDX-License-Identifier: MIT */
+#include "object.h"
 #include "say.h"
 
 #include <stdio.h>
@@ -26,10 +27,14 @@ static void put_back(ad_tape *t, const aside *a)
     memcpy(t->message, a->message, sizeof a->message);
 }
 
-static int of_shape(ad_text *b, const ad_node *n)
+static int of_shape(ad_text *b, const ad_tape *t, const ad_node *n)
 {
     char s[32];
-    ad_shape_text(s, n->rows, n->cols);
+    if (ad_is_object(n->op))
+        snprintf(s, sizeof s, "%d result%s", ad_object_of(t, n)->nout,
+                 ad_object_of(t, n)->nout == 1 ? "" : "s");
+    else
+        ad_shape_text(s, n->rows, n->cols);
     if (b)
         ad_say(b, "%s", s);
     return (int)strlen(s);
@@ -88,6 +93,8 @@ static void say_call(ad_text *b, ad_tape *t, int32_t id)
 static void say_value(ad_text *b, ad_tape *t, int32_t id, int64_t batch)
 {
     const ad_node *n = ad_at_id(t, id);
+    if (ad_is_object(n->op))
+        return; /* its results follow */
     if (id < t->nval && t->val[id])
         ad_say_matrix(b, ad_rows_at(n->rows, batch), n->cols, t->val[id]);
     else
@@ -123,7 +130,7 @@ static columns measure(ad_tape *t, const uint8_t need[], int32_t count, int64_t 
         }
         say_call(&b, t, id);
         widen(&w.call, length(&b), 48);
-        widen(&w.shape, (size_t)of_shape(NULL, n), 16);
+        widen(&w.shape, (size_t)of_shape(NULL, t, n), 16);
         say_value(&b, t, id, batch);
         widen(&w.value, length(&b), 48);
     }
@@ -149,8 +156,8 @@ static void line(ad_text *b, ad_tape *t, int32_t id, const columns *c, bool valu
     ad_say_to(b, c->call);
     say_call(b, t, id);
     ad_say_to(b, c->shape);
-    of_shape(b, n);
-    if (values) {
+    of_shape(b, t, n);
+    if (values && !ad_is_object(n->op)) {
         ad_say_to(b, c->value);
         say_value(b, t, id, batch);
         if (adjoint >= 0) {
@@ -230,13 +237,16 @@ static void say_label(ad_text *b, const char *s)
 static void vertex(ad_text *b, ad_tape *t, int32_t id, bool result)
 {
     const ad_node *n = ad_at_id(t, id);
-    char shape[32];
     ad_say(b, "  n%d [label=\"", id);
     if (n->op == OP_FILL)
         ad_say_number(b, t->values[n->arg[0]]);
     else
         say_label(b, n->op == OP_INPUT ? t->input[n->arg[0]].name : ad_call_name(t, n));
-    ad_say(b, "\\n%s\"", ad_shape_text(shape, n->rows, n->cols));
+    if (n->op == OP_RESULT)
+        ad_say(b, " %d", ad_attrs(t, n)[0] + 1);
+    ad_say(b, "\\n");
+    of_shape(b, t, n);
+    ad_say(b, "\"");
     if (n->op == OP_INPUT)
         ad_say(b, ", shape=ellipse, style=filled, fillcolor=\"#dbe9f6\"");
     else if (ad_ops[n->op].kind == AD_LEAF)

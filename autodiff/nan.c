@@ -3,15 +3,22 @@
  * without one.
  *
  * SPDX-License-Identifier: MIT */
+#include "object.h"
 #include "say.h"
 
 #include <math.h>
 #include <stdio.h>
 
-/* Who a node is: input "q", ad_exp (node 3). */
+/* Who a node is: input "q", ad_exp (node 3), result 2 of ad_scan (node 7). */
 static void say_who(ad_text *b, ad_tape *t, int32_t id)
 {
     const ad_node *n = ad_at_id(t, id);
+    if (n->op == OP_RESULT) {
+        if (ad_object_of(t, n)->nout > 1)
+            ad_say(b, "result %d of ", ad_attrs(t, n)[0] + 1);
+        id = ad_args(t, n)[0];
+        n = ad_at_id(t, id);
+    }
     if (n->op == OP_INPUT) {
         ad_say(b, "input \"");
         ad_say_name(b, t->input[n->arg[0]].name);
@@ -72,9 +79,9 @@ static void say_range(ad_text *b, ad_tape *t, int32_t id, int64_t batch)
 
 static char *sentence(ad_tape *t, int32_t id, int64_t batch, int64_t at)
 {
-    const ad_node *n = ad_at_id(t, id);
-    const int32_t *a = ad_args(t, n);
-    int nargs = ad_nargs(t, n);
+    const ad_node *n = ad_at_id(t, id), *of = n->op == OP_RESULT ? ad_at_id(t, ad_args(t, n)[0]) : n;
+    const int32_t *a = ad_args(t, of);
+    int nargs = ad_nargs(t, of);
     bool elementwise = ad_ops[n->op].kind == AD_ELEMENTWISE;
     ad_text b = {0};
     say_who(&b, t, id);
@@ -113,7 +120,8 @@ char *ad_first_nan(ad_var x)
         if (!need[id])
             continue;
         const ad_node *n = ad_at_id(t, id);
-        int64_t size = ad_rows_at(n->rows, batch) * n->cols;
+        int64_t size =
+            ad_is_object(n->op) ? 0 : ad_rows_at(n->rows, batch) * n->cols; /* its results follow */
         for (int64_t i = 0; i < size && !found; i++)
             if (isnan(t->val[id][i])) {
                 s = sentence(t, id, batch, i);

@@ -72,6 +72,16 @@ HIDDEN ad_shape ad_result_shape(const ad_object *o, int k, int32_t bind);
 /* g as a value of result k's shape at that node. */
 HIDDEN ad_var ad_shaped(ad_tape *t, ad_var g, ad_shape s);
 
+/* object_report.c: what running it costs, and the memory that holds it. Flops and bytes are for a batch of 1, and more
+ * for each further row. A loop backward counts each step forward twice unless it keeps all; a root one Newton step. */
+typedef struct ad_cost {
+    double flops, flops_per_row;
+    int64_t bytes, bytes_per_row;
+} ad_cost;
+HIDDEN ad_cost ad_object_cost(const ad_object *o, int real, int32_t bind);
+HIDDEN size_t ad_object_bytes(const ad_object *o);
+HIDDEN const char *ad_custom_name(const ad_object *o);
+
 /* "ad_call (node 7): ..." without the name of the run inside. */
 HIDDEN const char *ad_inner(const char *message);
 

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "say.h"
 
+#include "object.h"
+
 #include <stdio.h>
 
 void ad_unsay(ad_text *b)
@@ -136,7 +138,13 @@ void ad_say_call(ad_text *b, ad_tape *t, int32_t id)
     const ad_node *n = ad_at_id(t, id);
     const int32_t *a = ad_args(t, n);
     int nargs = ad_nargs(t, n);
+    if (n->op == OP_RESULT) {
+        ad_say(b, "result %d of %%%d", ad_attrs(t, n)[0] + 1, a[0]);
+        return;
+    }
     ad_say(b, "%s", ad_call_name(t, n));
+    if (ad_is_object(n->op))
+        ad_say_object(b, ad_object_of(t, n));
     if (nargs == 0)
         return;
     for (int i = 0; i < nargs; i++) {
@@ -148,7 +156,7 @@ void ad_say_call(ad_text *b, ad_tape *t, int32_t id)
         ad_say_operand(b, t, a[i]);
     }
     int32_t k[5];
-    int count = integers(t, n, k);
+    int count = ad_is_object(n->op) ? 0 : integers(t, n, k);
     bool index = n->op >= OP_GATHER_COLS && n->op <= OP_SCATTER_ROWS;
     for (int i = 0; i < count; i++) {
         ad_say(b, index && i == 0 ? "; " : ", ");

@@ -23,8 +23,11 @@ HIDDEN void ad_say_number(ad_text *b, double v); /* six digits; "nan" without a 
 HIDDEN void ad_say_name(ad_text *b, const char *name);
 /* A node as an operand: the name of an input, the number of a [1,1] literal, else %id. */
 HIDDEN void ad_say_operand(ad_text *b, ad_tape *t, int32_t id);
-/* A node as the call that records it: slice(q, 0, 1, 2, 3), matmul_nt(%4, W). */
+/* A node as the call that records it: slice(q, 0, 1, 2, 3), matmul_nt(%4, W); scan of 20 steps(q, p), result 2 of %7. */
 HIDDEN void ad_say_call(ad_text *b, ad_tape *t, int32_t id);
+struct ad_object;
+HIDDEN void ad_say_object(ad_text *b,
+                          const struct ad_object *o); /* ` of 20 steps`, ` "name of a callback"` */
 /* The name of an operation as a caller of ad.h knows it. */
 HIDDEN const char *ad_call_name(const ad_tape *t, const ad_node *n);
 /* rows x cols numbers as [1 2; 3 4]; what is long is abbreviated. */

@@ -37,6 +37,7 @@ HIDDEN void ad_back_pullback(const ad_object *o, ad_var node, const ad_var a[], 
 HIDDEN void ad_back_tangent(const ad_object *o, ad_var node, const ad_var a[], const ad_var ta[],
                             ad_var ty[]);
 HIDDEN void ad_loop_destroy(ad_object *o);
+HIDDEN int64_t ad_scan_slots(const ad_loop *l, size_t bytes); /* checkpoints, for carries of so many bytes */
 /* Bodies, recorded once and kept by f. Masks have one byte for each value of that kind. */
 HIDDEN const ad_func *ad_scan_carries(const ad_func *f, const ad_loop *l, ad_reason *why);
 HIDDEN const ad_func *ad_scan_back_body(const ad_func *f, const ad_loop *l, bool masked, const bool shared[],

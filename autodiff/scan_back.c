@@ -70,7 +70,7 @@ static ad_state *back_open(const ad_object *o, int real, ad_pool *pool)
     return NULL;
 }
 
-static int64_t default_slots(const ad_loop *l, size_t bytes)
+int64_t ad_scan_slots(const ad_loop *l, size_t bytes)
 {
     int64_t all = bytes ? (int64_t)(KEEP_ALL / bytes) : l->count,
             few = (int64_t)ceil(sqrt(2.0 * (double)l->count));
@@ -104,7 +104,7 @@ static int back_bind(back_state *s, const ad_loop *l, int64_t batch)
         s->offset[i] = s->bytes;
         s->bytes += ((size_t)ad_shape_size(f->out[i], batch) * s->size + 15) & ~(size_t)15;
     }
-    s->slots = default_slots(l, s->bytes);
+    s->slots = ad_scan_slots(l, s->bytes);
     for (int i = 0; i < nbuffers; i++)
         need += ad_slice_size(buffered(l, i), batch, s->size);
     at = need;

@@ -212,7 +212,10 @@ size_t ad_bytes(const ad_tape *t)
 {
     if (!real_tape(t))
         return 0;
-    return sizeof *t + (size_t)t->nchunks * (CHUNK * sizeof(ad_node) + sizeof(ad_node *)) +
+    size_t objects = (size_t)t->objects_cap * sizeof *t->object;
+    for (int32_t i = 0; i < t->nobjects; i++)
+        objects += ad_object_bytes(t->object[i].object);
+    return objects + sizeof *t + (size_t)t->nchunks * (CHUNK * sizeof(ad_node) + sizeof(ad_node *)) +
            (size_t)t->ext_cap * sizeof *t->ext + (size_t)t->values_cap * sizeof(double) +
            (size_t)t->inputs_cap * sizeof *t->input + CACHE * sizeof *t->cache;
 }

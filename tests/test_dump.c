@@ -253,3 +253,144 @@ Test(dump, every_allocation_may_fail)
                 break;
         }
 }
+
+/* Calls, loops, roots, callbacks ------------------------------------------------------------------------ */
+
+static int halve(void *user, int nin, const double *const in[], const int in_rows[], const int in_cols[],
+                 double *out, int rows, int cols)
+{
+    (void)user, (void)nin, (void)in_rows, (void)in_cols;
+    for (int i = 0; i < rows * cols; i++)
+        out[i] = in[0][i] / 2;
+    return 0;
+}
+
+typedef struct objects {
+    ad_tape *t;
+    ad_func *f, *body, *F;
+    ad_var x, k, call[2], z, collected, root, custom;
+} objects;
+
+/* x [1,2]: log(x+1), x^2 by a call; three steps of x <- sin(x k), of which sum x is collected; the root of y^2 + y - x;
+ * x/2 by a callback. */
+static objects objects_new(void)
+{
+    objects o = {.t = ad_new()};
+    o.x = ad_input(o.t, "x", 1, 2);
+    o.k = ad_input(o.t, "k", 1, 6);
+    ad_var y = ad_input(o.t, "y", 1, 2), s = ad_input(o.t, "s", 1, 2);
+    ad_var two[2] = {ad_log(ad_add(o.x, 1)), ad_square(o.x)}, step[2] = {ad_sin(ad_mul(o.x, s)), ad_sum(o.x)};
+    ad_var residual = ad_sub(ad_add(ad_square(y), y), o.x);
+    o.f = ad_func_new(1, &o.x, 2, two);
+    o.body = ad_func_new(2, (ad_var[]){o.x, s}, 2, step);
+    o.F = ad_func_new(2, (ad_var[]){y, o.x}, 1, &residual);
+    ad_call(o.t, o.f, &o.x, o.call);
+    ad_scan(o.t, &(ad_scan_spec){.f = o.body,
+                                 .count = 3,
+                                 .ncarry = 1,
+                                 .nstep = 1,
+                                 .ncollect = 1,
+                                 .carry = &o.x,
+                                 .per_step = &o.k,
+                                 .carry_out = &o.z,
+                                 .collected = &o.collected});
+    o.root = ad_root(o.t, o.F, o.x, 1, &o.x, NULL);
+    o.custom = ad_custom(o.t, &(ad_callback){.name = "halve", .value = halve}, 1, &o.x, 1, 2);
+    cr_assert_eq(ad_status(o.t), AD_OK, "%s", ad_message(o.t));
+    return o;
+}
+
+static void objects_free(objects *o)
+{
+    ad_func_free(o->f);
+    ad_func_free(o->body);
+    ad_func_free(o->F);
+    ad_free(o->t);
+}
+
+Test(dump, calls_loops_roots_and_callbacks_are_shown_with_their_results)
+{
+    static const char *const lines[] = {
+        " call(x) ",     "2 results\n", "result 1 of %",        "scan of 3 steps(x, k) ",
+        "result 2 of %", "root(x, x) ", "custom \"halve\"(x) ", "1 result\n",
+        "[0.25 0.5]"};
+    static const char *const labels[] = {"label=\"call\\n2 results\"", "label=\"result 2\\n[1,2]\"",
+                                         "label=\"scan\\n2 results\"", "label=\"custom\\n1 result\""};
+    objects o = objects_new();
+    ad_set(o.x, 1, (double[]){.5, 1});
+    ad_set(o.k, 1, (double[]){1, 2, 3, 4, 5, 6});
+    ad_var all[6] = {o.call[0], o.call[1], o.z, o.collected, o.root, o.custom};
+    char *text = ad_dump(6, all, 1), *graph = ad_dot_graph(6, all);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        cr_assert(strstr(text, lines[i]), "no \"%s\" in\n%s", lines[i], text);
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        cr_assert(strstr(graph, labels[i]), "no \"%s\" in\n%s", labels[i], graph);
+    free(text);
+    free(graph);
+    for (int i = 0; i < 6; i++) { /* no text that could be read back */
+        cr_assert_null(ad_print(all[i]));
+        cr_assert_eq(ad_status(o.t), AD_EUNSUPPORTED, "%s", ad_message(o.t));
+        cr_assert_str_eq(ad_message(o.t), "ad_print: result has no text that ad_parse reads");
+        ad_clear(o.t);
+    }
+    objects_free(&o);
+}
+
+Test(dump, the_first_nan_of_a_call_or_loop_is_named_with_its_result)
+{
+    objects o = objects_new();
+    ad_set(o.k, 1, (double[]){1, 2, 3, 4, 5, 6});
+    ad_set(o.x, 1, (double[]){1, -3});
+    char *s = ad_first_nan(ad_sum(ad_concat_cols(2, o.call)));
+    cr_assert(s && strstr(s, "result 1 of ad_call (node ") && strstr(s, " is NaN in row 0, column 1") &&
+                  strstr(s, "its operand is input \"x\" [1,2] between -3 and 1"),
+              "%s", s ? s : ad_message(o.t));
+    free(s);
+    ad_set(o.x, 1, (double[]){1, INFINITY});
+    s = ad_first_nan(o.z);
+    cr_assert(s && strstr(s, "result 1 of ad_scan (node ") &&
+                  strstr(s, "operand 1 is input \"x\" [1,2] with inf in row 0, column 1"),
+              "%s", s ? s : ad_message(o.t));
+    free(s);
+    ad_set(o.x, 1, (double[]){1, NAN});
+    s = ad_first_nan(o.custom);
+    cr_assert(s && strstr(s, "input \"x\" is NaN"), "%s", s ? s : ad_message(o.t));
+    free(s);
+    objects_free(&o);
+}
+
+/* A call costs what its nodes cost, a loop so many times its body; the tape counts their nodes' memory. */
+Test(dump, reports_count_what_calls_and_loops_run)
+{
+    objects o = objects_new();
+    ad_report called, written, loop, once;
+    ad_var step[2];
+    ad_program *p[4] = {ad_compile(o.t, 1, &o.x, 2, o.call, &(ad_options){.opt = AD_OPT_NONE}),
+                        ad_compile(o.t, 1, &o.x, 2, o.call, NULL),
+                        ad_compile(o.t, 2, (ad_var[]){o.x, o.k}, 1, &o.collected, NULL), NULL};
+    ad_call(o.t, o.body, (ad_var[]){o.x, ad_cols_of(o.k, 0, 2)}, step);
+    p[3] = ad_compile(o.t, 2, (ad_var[]){o.x, o.k}, 2, step, NULL);
+    ad_report *r[4] = {&called, &written, &loop, &once};
+    for (int i = 0; i < 4; i++) {
+        cr_assert(p[i], "%s", ad_message(o.t));
+        ad_program_report(p[i], r[i]);
+        ad_program_free(p[i]);
+    }
+    cr_assert_eq(written.flops, 2 + 2 * 10 + 2); /* add, log, square of two numbers */
+    cr_assert_eq(called.flops, written.flops);
+    cr_assert_eq(loop.flops, 3 * once.flops);
+    cr_assert(loop.work_bytes >= 2 * 2 * (long)sizeof(double));
+    size_t before = ad_bytes(o.t);
+    for (int i = 0; i < 1000; i++)
+        ad_scan(o.t, &(ad_scan_spec){.f = o.body,
+                                     .count = 3,
+                                     .ncarry = 1,
+                                     .nstep = 1,
+                                     .ncollect = 1,
+                                     .carry = &o.x,
+                                     .per_step = &o.k,
+                                     .carry_out = &o.z,
+                                     .collected = &o.collected});
+    cr_assert_geq(ad_bytes(o.t), before + 1000 * 100);
+    objects_free(&o);
+}
