@@ -8,7 +8,7 @@
 
 #include "model.h"
 
-enum { HNN_MAX_WINDOW = 256 };
+enum { HNN_MAX_WINDOW = 4096 };
 
 /* hnn_loss_residual - the residual on the tape: t [B, K+1], z [B, (K+1) 2n], dz [B, 2n] (read only where the loss needs
  * it) -> [B, c]; void when hnn_loss_resolve fails. The loss is ad_mean(ad_square(residual)): the mean over all elements. */

@@ -164,6 +164,7 @@ static const struct {
     {{.loss = "rollout", .method = "midpoint", .window = 1, .substeps = 2}, r_rollout, 0},
     {{.loss = "rollout", .method = "verlet", .window = 2, .substeps = 2}, r_rollout, HNN_MODEL_SEPARABLE},
     {{.loss = "rollout", .window = 2, .starts = 1}, r_rollout, 0},
+    {{.loss = "rollout", .method = "rk4", .window = 1}, r_rollout, 0},
     {{.loss = "mirk4", .starts = 1}, r_mirk4, 0},
 };
 
@@ -452,7 +453,7 @@ Test(loss, what_does_not_fit_is_refused)
         {{.loss = "gauss4", .correction = 2}, "is for midpoint"},
         {{.loss = "gonzalez"}, "has no H"},
         {{.loss = "rollout", .method = "verlet"}, "verlet for separable H"},
-        {{.loss = "rollout", .window = 300}, "window 300"},
+        {{.loss = "rollout", .window = 4097}, "window 4097"},
         {{.loss = "rollout", .substeps = -1}, "-1 substeps"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

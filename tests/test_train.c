@@ -246,21 +246,25 @@ Test(train, interrupted_anywhere_and_resumed_the_bits_are_those_of_the_unbroken_
 
 Test(train, one_and_two_threads_give_the_same_bits)
 {
-    task k;
-    set_up(&k, "midpoint", 24);
-    hnn_train_options o = {.steps = shortly() ? 5 : 30, .rate = 1e-2};
-    hnn_train_result r = run(&k, &o);
-    double *want = copy_of(k.m);
-    hnn_train_result_free(&r);
-    for (int threads = 2; threads <= 3; threads++) {
-        o.pool = ad_pool_new(threads);
-        r = run(&k, &o);
-        cr_expect_eq(memcmp(want, k.m->theta, sizeof *want * (size_t)k.m->size), 0, "%d threads", threads);
+    static const char *const losses[] = {"midpoint", "rollout"};
+    for (int l = 0; l < 2; l++) {
+        task k;
+        set_up(&k, losses[l], 24);
+        hnn_train_options o = {.steps = shortly() ? 5 : 30, .rate = 1e-2};
+        hnn_train_result r = run(&k, &o);
+        double *want = copy_of(k.m);
         hnn_train_result_free(&r);
-        ad_pool_free(o.pool);
+        for (int threads = 2; threads <= 3; threads++) {
+            o.pool = ad_pool_new(threads);
+            r = run(&k, &o);
+            cr_expect_eq(memcmp(want, k.m->theta, sizeof *want * (size_t)k.m->size), 0, "%s, %d threads",
+                         losses[l], threads);
+            hnn_train_result_free(&r);
+            ad_pool_free(o.pool);
+        }
+        free(want);
+        tear_down(&k);
     }
-    free(want);
-    tear_down(&k);
 }
 
 Test(train, what_does_not_fit_is_refused)
