@@ -16,19 +16,19 @@ typedef struct {
     const ad_var *param;
     double omega;
     int64_t steps, checkpoints;
-    int each; /* 1: every step has its own length */
-    ad_var *trajectory;
+    int each;                  /* 1: every step has its own length */
+    ad_var *trajectory, *ends; /* NULL where not asked for; ends: the time after each step */
 } loop;
 
 /* A value on the tape where a number was given. */
 static ad_var on(ad_tape *t, ad_var v) { return ad_is_number(v) ? ad_fill(t, 1, 1, v.value) : v; }
 
-/* (h, params; y, t) -> (y, t + h), and y once more when it is to be kept; h comes last where each step has its own. */
+/* (h, params; y, t) -> (y, t + h), and each once more when it is to be kept; h comes last where each step has its own. */
 static ad_func *body(const loop *l)
 {
     ode_recorded *r = l->r;
     ad_tape *b = ad_new();
-    ad_var *in = calloc((size_t)(3 + r->params), sizeof *in), out[3];
+    ad_var *in = calloc((size_t)(3 + r->params), sizeof *in), out[4];
     ad_func *f = NULL;
     if (b && in) {
         int n = 0;
@@ -44,9 +44,14 @@ static ad_func *body(const loop *l)
                t = in[n++] = ad_input(b, "t", ad_rows(l->t), 1);
         if (l->each)
             in[n++] = h;
-        out[0] = out[2] = ode_record_step(l->m, r, y, t, h, param, l->omega);
+        out[0] = ode_record_step(l->m, r, y, t, h, param, l->omega);
         out[1] = (ad_add)(t, h);
-        f = r->status ? NULL : ad_func_new(n, in, 2 + (l->trajectory != NULL), out);
+        int nout = 2;
+        if (l->trajectory)
+            out[nout++] = out[0];
+        if (l->ends)
+            out[nout++] = out[1];
+        f = r->status ? NULL : ad_func_new(n, in, nout, out);
     }
     if (!f)
         ode_recorded_fail(r, !b || !in || ad_status(b) == AD_ENOMEM ? ODE_EMEMORY : ODE_EFIELD,
@@ -59,7 +64,7 @@ static ad_func *body(const loop *l)
 static ad_var run(loop *l)
 {
     ode_recorded *r = l->r;
-    ad_var none = ad_num(0), last[2] = {none, none},
+    ad_var none = ad_num(0), last[2] = {none, none}, kept[2] = {none, none},
            *shared = calloc((size_t)(1 + r->params), sizeof *shared);
     if (!shared)
         return ode_recorded_fail(r, ODE_EMEMORY, "ode_record: out of memory"), none;
@@ -72,6 +77,7 @@ static ad_var run(loop *l)
     l->param = shared + n;
     if (ad_rows(l->t) == 1) /* as many times as lengths of steps */
         l->t = ad_expand(l->t, ad_rows(l->h), 1);
+    int collect = (l->trajectory != NULL) + (l->ends != NULL);
     ad_func *f = ad_status(l->tape) ? NULL : body(l);
     if (f)
         ad_scan(l->tape, &(ad_scan_spec){.f = f,
@@ -79,13 +85,17 @@ static ad_var run(loop *l)
                                          .nshared = n + r->params,
                                          .ncarry = 2,
                                          .nstep = l->each,
-                                         .ncollect = l->trajectory != NULL,
+                                         .ncollect = collect,
                                          .shared = shared,
                                          .carry = (ad_var[]){l->y, l->t},
                                          .per_step = &l->h,
                                          .carry_out = last,
-                                         .collected = l->trajectory,
+                                         .collected = kept,
                                          .checkpoints = l->checkpoints});
+    if (f && l->trajectory)
+        *l->trajectory = kept[0];
+    if (f && l->ends)
+        *l->ends = kept[collect - 1];
     ad_func_free(f);
     free(shared);
     return f ? last[0] : none;
@@ -98,7 +108,7 @@ ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y,
         return ad_num(0);
     if (steps < 1)
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record: %lld steps", (long long)steps), ad_num(0);
-    return run(&(loop){m, r, y.tape, y, t, h, param, omega, steps, checkpoints, 0, trajectory});
+    return run(&(loop){m, r, y.tape, y, t, h, param, omega, steps, checkpoints, 0, trajectory, NULL});
 }
 ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                         const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory)
@@ -109,7 +119,14 @@ ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record_steps: h is %s, needed a value [., steps]",
                                  ad_name(h)),
                ad_num(0);
-    return run(&(loop){m, r, y.tape, y, t, h, param, omega, ad_cols(h), checkpoints, 1, trajectory});
+    return run(&(loop){m, r, y.tape, y, t, h, param, omega, ad_cols(h), checkpoints, 1, trajectory, NULL});
+}
+
+void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h, const ad_var param[],
+                     int64_t checkpoints, ad_var *trajectory, ad_var *ends)
+{
+    *trajectory = *ends = ad_num(0);
+    run(&(loop){m, r, y.tape, y, t, h, param, 0, ad_cols(h), checkpoints, 1, trajectory, ends});
 }
 
 int ode_steps_put(ode_steps *a, double t, double h)

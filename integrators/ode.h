@@ -251,6 +251,16 @@ ODE_API ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, a
 ODE_API ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                                 const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory);
 
+/* ode_record_times - the states at given times of such a run, by the dense output of its row: what ode_options.times and .out give,
+ * as mathematics.
+ *   y [., size]   t [1,1] or a number   h [1, steps]   param: as recorded   ->   [., n * size], state i in columns i * size ...
+ * accepted: the list of the run; times: in its order, within it; at: the times as a value [1, n] where a derivative by them is
+ * wanted, else any number. Which step a time lies in is frozen with the steps. Errors: as ode_record_step, ODE_EMETHOD for a
+ * row without dense output, ODE_EINPUT for times outside the list or another number of lengths. */
+ODE_API ad_var ode_record_times(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                                const ad_var param[], int64_t checkpoints, const ode_steps *accepted, int n,
+                                const double times[], ad_var at);
+
 /* ode_reversible - a splitting row (verlet, say) in fixed-point arithmetic, for gradients whose memory does not depend on the length
  * of a run. The state is integers in units of a grid; every drift and kick is rounded to the grid and added, so it is undone exactly
  * by subtracting the same. A run is made, then undone step by step while the adjoint is pulled back through it: twice the

@@ -43,6 +43,9 @@ ODE_HIDDEN int ode_recorded_inputs(const ode_recorded *r, ad_var in[]);
 ODE_HIDDEN ad_var ode_jacobian(ad_var f, ad_var x);
 /* Finds ODE_SEPARABLE and ODE_QUADRATIC_T. */
 ODE_HIDDEN unsigned ode_recorded_kind(ode_recorded *r);
+/* Steps of lengths h [1, steps] (loop.c): the states and the times after each. */
+ODE_HIDDEN void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                                const ad_var param[], int64_t checkpoints, ad_var *trajectory, ad_var *ends);
 /* Callback of ode_field.rows. */
 ODE_HIDDEN int ode_recorded_give(void *user, int what, int count, const int row[], const double t[],
                                  const double y[], double out[]);

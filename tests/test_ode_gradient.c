@@ -43,7 +43,9 @@ typedef struct {
     int n, steps, hs; /* elements of x; steps; lengths */
     ad_program *plain, *derived;
     ad_work *wide, *work;
-    double x[SIZE + 2 + MOST], v[SIZE + 2 + MOST], reach; /* reach: what differences may move x by */
+    double x[SIZE + 2 + MOST], v[SIZE + 2 + MOST], reach,
+        least; /* reach: what differences may move x by; least: a derivative below
+                                                     it is the small difference of large ones */
 } map;
 
 /* loss = sum over steps and components of weight y^2, and what is derived from it by x: the gradient, v'Hv. */
@@ -124,7 +126,7 @@ static double compare(map *a, int every, double *growth)
         double unit[SIZE + 2 + MOST] = {0};
         unit[i] = 1;
         along(a, unit, a->reach * (i < SIZE + 2 ? 1 : 0.1L), first, second);
-        double error = fabs(g[i] - (double)first[0]) / fabs((double)first[0]);
+        double error = fabs(g[i] - (double)first[0]) / fmax(fabs((double)first[0]), a->least);
         cr_expect_leq(error, 1e-10, "%s: d loss / d x[%d] is %.15g, not %.15g", a->name, i, g[i],
                       (double)first[0]);
         worst = fmax(worst, error);
@@ -245,6 +247,107 @@ Test(ode_gradient, rows_with_steps_of_their_own_are_one_loop_that_ends_with_step
     ad_work_free(w), ad_program_free(p), ad_free(t);
     ode_free(s);
     ode_recorded_free(r);
+}
+
+/* States at given times by dense output: the solver's, and their derivatives by start, lengths, times, start time, parameter. */
+enum { TIMES = 5 };
+static map times_of(const ode_method *m, ode_recorded *r, const ode_steps *list, const double times[TIMES])
+{
+    int steps = (int)list->count;
+    map a = {
+        .name = m->name, .n = SIZE + 2 + steps + TIMES, .reach = shortened() ? 1e-2 : 1e-3, .least = 0.01};
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, a.n), v = ad_input(t, "v", 1, a.n), y = ad_cols_of(x, 0, SIZE),
+           at = ad_cols_of(x, SIZE, 1), par = ad_cols_of(x, SIZE + 1, 1), h = ad_cols_of(x, SIZE + 2, steps),
+           when = ad_cols_of(x, SIZE + 2 + steps, TIMES),
+           path = ode_record_times(m, r, y, at, h, &par, 0, list, TIMES, times, when);
+    cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s: %s", m->name, ode_recorded_message(r));
+    double w[TIMES * SIZE];
+    for (int k = 0; k < TIMES * SIZE; k++)
+        w[k] = 1 + 0.5 * sin(3 * k);
+    ad_var loss = ad_dot(path, ad_mul(ad_const(t, 1, TIMES * SIZE, w), path)), g = ad_grad(loss, x), vHv,
+           gv = ad_dot(g, v), last = ad_cols_of(path, (TIMES - 1) * SIZE, SIZE);
+    ad_jvp(1, &gv, 1, &x, &v, &vHv);
+    a.plain = ad_compile(t, 1, &x, 2, (ad_var[]){loss, last}, &(ad_options){.real = AD_F80});
+    a.derived = ad_compile(t, 2, (ad_var[]){x, v}, 4, (ad_var[]){loss, last, g, vHv}, NULL);
+    cr_assert(a.plain && a.derived, "%s: %s", m->name, ad_message(t));
+    a.wide = ad_work_new(a.plain, NULL), a.work = ad_work_new(a.derived, NULL);
+    ad_free(t);
+    memcpy(a.x, start, sizeof start);
+    a.x[SIZE] = list->t, a.x[SIZE + 1] = 0.9;
+    memcpy(a.x + SIZE + 2, list->h, sizeof *list->h * (size_t)steps);
+    memcpy(a.x + SIZE + 2 + steps, times, TIMES * sizeof *times);
+    for (int i = 0; i < a.n; i++)
+        a.v[i] = cos(1 + 2 * i) * (i < SIZE + 2 ? 1 : 0.1);
+    return a;
+}
+Test(ode_gradient, at_given_times_it_is_that_of_the_dense_output, .timeout = 300)
+{
+    double growth = 0, c = 0.9;
+    for (int i = 0; i < ode_method_count(); i++)
+        for (int way = -1; way <= 1; way += 2) {
+            const ode_method *m = ode_method_at(i);
+            if (!(m->flags & ODE_ADAPTIVE) || (shortened() && m->order != 5))
+                continue;
+            ode_recorded *r = field_of(way > 0 ? separable : any, 1);
+            ode_recorded_set(r, 0, 1, &c);
+            double part = shortened() ? 0.1 : m->order < 4 ? 0.3 : 1, times[TIMES], out[TIMES][SIZE];
+            for (int k = 0; k < TIMES; k++) /* two in one step, one at the end */
+                times[k] = 0.4 + way * part * (k < 2 ? 0.1 + 1e-3 * k : k);
+            ode_steps list = {0};
+            ode_solver *s = ode_new(m, ode_recorded_field(r));
+            ode_options o = {.rtol = 1e-6,
+                             .atol = 1e-8,
+                             .accepted = &list,
+                             .times = times,
+                             .time_count = TIMES,
+                             .out = out[0]};
+            ode_start(s, 0.4, start);
+            cr_assert_eq(ode_integrate(s, times[TIMES - 1], &o), ODE_OK, "%s", ode_message(s));
+            ode_free(s);
+            map a = times_of(m, r, &list, times);
+            double loss = 0;
+            long double wide[1 + SIZE];
+            value_at(&a, a.v, 0, wide);
+            for (int k = 0; k < TIMES * SIZE; k++)
+                loss += (1 + 0.5 * sin(3 * k)) * (&out[0][0])[k] * (&out[0][0])[k];
+            cr_expect_float_eq(loss, (double)wide[0], 1e-13 * loss, "%s: the solver's %.17g", m->name, loss);
+            for (int j = 0; j < SIZE; j++)
+                cr_expect_float_eq(out[TIMES - 1][j], (double)wide[1 + j], 1e-13,
+                                   "%s: %g (coefficients up to 50 cancel at the end of a step)", m->name,
+                                   out[TIMES - 1][j] - (double)wide[1 + j]);
+            compare(&a, 3, &growth);
+            map_free(&a);
+            free(list.h);
+            ode_recorded_free(r);
+        }
+}
+Test(ode_gradient, times_that_cannot_be_recorded_say_why)
+{
+    double h[] = {0.5, 0.25, 0.25}, good[] = {0.1, 1}, order[] = {0.5, 0.1}, late[] = {0.5, 1.01},
+           early[] = {-0.1, 0};
+    const ode_steps list = {.h = h, .count = 3};
+    const struct {
+        const char *method, *says;
+        const double *times;
+        int n, lengths, status;
+    } bad[] = {
+        {"rk4", "dense output", good, 2, 3, ODE_EMETHOD},    {"no-such", "NULL", good, 2, 3, ODE_EMETHOD},
+        {"dopri5", "out of order", order, 2, 3, ODE_EINPUT}, {"dopri5", "outside", late, 2, 3, ODE_EINPUT},
+        {"dopri5", "outside", early, 2, 3, ODE_EINPUT},      {"dopri5", "0 times", good, 0, 3, ODE_EINPUT},
+        {"dopri5", "[1,2]", good, 2, 2, ODE_EINPUT},         {"dop853", "", good, 2, 3, ODE_OK}};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        ode_recorded *r = field_of(separable, 1);
+        ad_tape *t = ad_new();
+        ad_var y = ad_input(t, "y", 1, SIZE), c = ad_num(0.9), len = ad_input(t, "h", 1, bad[k].lengths),
+               out = ode_record_times(ode_method_find(bad[k].method), r, y, ad_num(0), len, &c, 0, &list,
+                                      bad[k].n, bad[k].times, ad_num(0));
+        cr_expect_eq(ode_recorded_status(r), bad[k].status, "%zu: %s", k, ode_recorded_message(r));
+        cr_expect(strstr(ode_recorded_message(r), bad[k].says), "%zu: %s", k, ode_recorded_message(r));
+        cr_expect_eq(ad_is_number(out), bad[k].status != ODE_OK);
+        ad_free(t);
+        ode_recorded_free(r);
+    }
 }
 
 static double first_coordinate(void *u, double t, const double y[])
@@ -489,7 +592,11 @@ Test(ode_gradient, out_of_memory_is_a_status_and_leaks_nothing, .timeout = 120)
         ad_tape *t = ad_new();
         ad_var y = ad_input(t, "y", 1, SIZE), h = ad_input(t, "h", 1, 2), par = ad_num(1),
                end = ode_record_steps(ode_method_find("gauss4"), r, y, ad_num(0), h, &par, 0, 0, NULL);
-        int bad = ode_status(s) || ode_recorded_status(r) || ad_status(t) || ad_is_number(end);
+        double lengths[] = {0.1, 0.1}, times[] = {0.05, 0.1};
+        ad_var path = ode_record_times(ode_method_find("dopri5"), r, y, ad_num(0), h, &par, 0,
+                                       &(ode_steps){.h = lengths, .count = 2}, 2, times, ad_num(0));
+        int bad = ode_status(s) || ode_recorded_status(r) || ad_status(t) || ad_is_number(end) ||
+                  ad_is_number(path);
         ad_free(t);
         ode_free(s);
         free(list.h);

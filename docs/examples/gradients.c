@@ -55,6 +55,9 @@ int main(void)
     ad_var hs = ad_input(t, "hs", 1, (int)list.count);
     end = ode_record_steps(ode_method_find("dopri5"), r, y, ad_num(list.t), hs, &l, 0, 0, NULL);
     gradient("dopri5", end, y, l, hs, list.h);
+    end = ode_record_times(ode_method_find("dopri5"), r, y, ad_num(list.t), hs, &l, 0, &list, 1,
+                           (double[]){5}, ad_num(0)); /* inside a step: dense output */
+    gradient("dopri5, t = 5", end, y, l, hs, list.h);
     free(list.h);
 
     /* On a grid of integers: run, then run back with the derivative; no memory however long. */
