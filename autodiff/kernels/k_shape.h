@@ -36,11 +36,43 @@ static void K(add_to)(REAL *d, const REAL *a, int64_t n)
     if (j < n)
         V_STOREN(d + j, V_LOADN(d + j, (int)(n - j)) + V_LOADN(a + j, (int)(n - j)), (int)(n - j));
 }
+/* w <= W of the n columns: four chains of 64 rows beside each other, because a chain waits for each of its sums. */
+static void K(sum_few)(REAL *d, const REAL *a, int64_t rows, int64_t n, int w)
+{
+    V total = V_SET1(0);
+    int64_t i = 0;
+    for (; i + 256 <= rows; i += 256) {
+        const REAL *b = a + i * n;
+        V s = V_LOADN(b, w), t = V_LOADN(b + 64 * n, w), u = V_LOADN(b + 128 * n, w),
+          v = V_LOADN(b + 192 * n, w);
+        for (int k = 1; k < 64; k++) {
+            b += n;
+            s = s + V_LOADN(b, w);
+            t = t + V_LOADN(b + 64 * n, w);
+            u = u + V_LOADN(b + 128 * n, w);
+            v = v + V_LOADN(b + 192 * n, w);
+        }
+        total = i ? total + s : s;
+        total = ((total + t) + u) + v;
+    }
+    for (; i < rows; i += 64) {
+        V s = V_LOADN(a + i * n, w);
+        for (int64_t k = i + 1; k < rows && k < i + 64; k++)
+            s = s + V_LOADN(a + k * n, w);
+        total = i ? total + s : s;
+    }
+    V_STOREN(d, total, w);
+}
 static int K(sum_rows)(ad_kcall *c)
 {
     const REAL *a = c->src[0];
     REAL *d = c->dst, *chain = c->scratch; /* cols numbers */
     int64_t rows = c->shape[0][0], n = c->cols;
+    if (n <= 4 * W) {
+        for (int64_t j = 0; j < n; j += W)
+            K(sum_few)(d + j, a + j, rows, n, (int)(n - j < W ? n - j : W));
+        return AD_OK;
+    }
     for (int64_t i = 0; i < rows; i += 64) {
         REAL *to = i == 0 ? d : chain;
         memcpy(to, a + i * n, (size_t)n * sizeof(REAL));
@@ -99,8 +131,10 @@ static int K(logsumexp)(ad_kcall *c)
             d[i] = m;
             continue;
         }
-        for (int64_t j = 0; j < n; j++)
-            e[j] = LANE(vm_exp(V_SET1(a[j] - m)), 0);
+        for (int64_t j = 0; j < n; j += W) {
+            int w = (int)(n - j < W ? n - j : W);
+            V_STOREN(e + j, vm_exp(V_LOADN(a + j, w) - V_SET1(m)), w);
+        }
         d[i] = m + LANE(vm_log(V_SET1(K(sum_of)(e, n))), 0);
     }
     return AD_OK;
