@@ -353,13 +353,15 @@ bool ad_pass_code(ad_program *p)
     size_t places = (size_t)p->nplaces + 1;
     p->slot = malloc(((size_t)p->nbuffers + 1) * sizeof *p->slot);
     p->run = malloc(((size_t)p->nins / SHORTEST + 1) * sizeof *p->run);
-    c.at = malloc(places * sizeof *c.at);
+    c.at = ad_long_array(places * sizeof *c.at);
     c.const_slot[0] = calloc(places + 1, sizeof **c.const_slot);
     c.const_slot[1] = calloc(places + 1, sizeof **c.const_slot);
     c.written = calloc((size_t)p->nout + 1, sizeof *c.written);
     c.written_in = calloc((size_t)p->nout + 1, sizeof *c.written_in);
     c.ok = c.written && c.written_in && p->slot && p->run && c.at && c.const_slot[0] && c.const_slot[1] &&
-           grow(&p->code, &c.code_cap, p->npool / 2, sizeof *p->code);
+           (p->code = ad_long_array(((size_t)p->npool + 64) * sizeof *p->code));
+    c.code_cap =
+        c.ok ? p->npool + 64 : 0; /* about what they need: operations and counts are rarer than numbers */
     for (int32_t b = 0; c.ok && b < p->nbuffers; b++) {
         const ad_buffer *v = &p->buffer[b];
         p->slot[b] = -1;

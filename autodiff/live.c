@@ -283,7 +283,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     for (int i = 0; i < nout; i++)
         top = out[i].id >= top ? out[i].id + 1 : top;
     uint8_t *need = calloc((size_t)top + 1, 1);
-    int32_t *map = malloc(((size_t)top + 1) * sizeof *map);
+    int32_t *map = ad_long_array(((size_t)top + 1) * sizeof *map);
     int32_t *slot = malloc(((size_t)t->ninputs + 1) * sizeof *slot);
     ir->tape = t;
     ir->nin = nin;
@@ -301,8 +301,8 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
             free(slot);
             return false;
         }
-        ir->node = malloc(((size_t)nodes + 1) * sizeof *ir->node);
-        ir->origin = malloc(((size_t)nodes + 1) * sizeof *ir->origin);
+        ir->node = ad_long_array(((size_t)nodes + 1) * sizeof *ir->node);
+        ir->origin = ad_long_array(((size_t)nodes + 1) * sizeof *ir->origin);
         ir->ext = malloc(((size_t)pool + 1) * sizeof *ir->ext);
         ir->ext_cap = pool < INT32_MAX ? (int32_t)pool + 1 : 0;
         ok = ir->node && ir->origin && ir->ext && nodes < INT32_MAX && pool < INT32_MAX;

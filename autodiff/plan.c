@@ -407,16 +407,16 @@ bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
     planner s = {.ir = ir, .p = p, .reuse = reuse};
     size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3;
     s.mark = calloc(n, sizeof *s.mark);
-    s.left = malloc((n + 1) * sizeof *s.left);
-    s.hold = malloc(n * sizeof *s.hold);
+    s.left = ad_long_array((n + 1) * sizeof *s.left);
+    s.hold = ad_long_array(n * sizeof *s.hold);
     s.h.next = malloc(n * sizeof *s.h.next);
     s.h.one = malloc((n + 1) * sizeof *s.h.one);
-    p->place = malloc(n * sizeof *p->place);
+    p->place = ad_long_array(n * sizeof *p->place);
     p->buffer = malloc(n * sizeof *p->buffer);
-    p->ins = malloc(n * sizeof *p->ins);
+    p->ins = ad_long_array(n * sizeof *p->ins);
     p->outside = malloc(n * sizeof *p->outside);
     p->stage = malloc(stages * sizeof *p->stage);
-    p->pool = malloc(((size_t)pool + 1) * sizeof *p->pool);
+    p->pool = ad_long_array(((size_t)pool + 1) * sizeof *p->pool);
     p->out = malloc(((size_t)ir->nout + 1) * sizeof *p->out);
     bool ok = s.mark && s.left && s.hold && s.h.next && s.h.one && p->place && p->buffer && p->ins &&
               p->stage && p->pool && p->outside && p->out && pool < INT32_MAX &&

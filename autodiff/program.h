@@ -10,6 +10,8 @@
 
 #include "object.h"
 
+#include <sys/mman.h>
+
 /* The subgraph: nodes as on the tape, but operands are indices into node[] and every constant is an OP_CONST
  * whose attributes are the two halves of an offset into the numbers of the program. */
 typedef struct ad_ir {
@@ -52,6 +54,24 @@ static inline bool ad_short(const ad_node *n)
 static inline int64_t ad_const_at(const int32_t attr[2]) { return attr[0] + ((int64_t)attr[1] << 30); }
 
 enum { AD_AT_CONST, AD_AT_INPUT, AD_AT_OUTPUT, AD_AT_BUFFER };
+
+/* Memory for an array as long as the tape, free() it: in large pages from a few MiB on where the system has them, for
+ * touching new memory is then a third of what compiling a long tape costs. */
+static inline void *ad_long_array(size_t bytes)
+{
+    enum { LARGE_PAGE = 2 << 20 };
+    if (bytes < LARGE_PAGE / 32)
+        return malloc(bytes);
+    if (bytes < 2 * LARGE_PAGE || bytes > SIZE_MAX - LARGE_PAGE)
+        return aligned_alloc(64, (bytes + 64) / 64 * 64);
+    size_t whole = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    void *p = aligned_alloc(LARGE_PAGE, whole);
+#ifdef MADV_HUGEPAGE
+    if (p)
+        (void)madvise(p, whole, MADV_HUGEPAGE); /* advice: without it all works */
+#endif
+    return p;
+}
 
 typedef struct ad_place { /* where a value lives */
     int32_t rows, cols;   /* as on the tape */
@@ -139,24 +159,26 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
 }
 
 /* fold.c: equal nodes once, constants computed. Nodes come one after another from the copy of the tape. */
-typedef struct
-    ad_line { /* what is looked for together: the low half of a cache line has the tags, 0 where free */
+enum { AD_LINE_OF = 4 }; /* the average node is the largest operand of one */
+typedef struct ad_line { /* what is looked for together: half a cache line has the tags, 0 where free */
     uint32_t tag[8];
     int32_t node[8];
 } ad_line;
 typedef struct ad_fold {
     ad_ir *ir;
     uint8_t *trait; /* by node: what its users ask about its operation */
-    ad_line *line;  /* nodes by their largest operand, those of 4 operands together */
+    ad_line *line;  /* nodes by their largest operand, those of AD_LINE_OF operands together */
     struct ad_rest {
         uint32_t tag;
-        int32_t node; /* + 1 */
-    } * rest;         /* those without operands or whose line is full, by hash */
-    uint32_t nrest, rest_size;
+        int32_t node;                      /* + 1 */
+    } * rest;                              /* those without operands or whose line is full, by hash */
+    uint32_t nrest, rest_size, rest_first; /* entries, room, and how much it is at first */
 } ad_fold;
 HIDDEN bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room);       /* at most so many nodes will come */
 HIDDEN int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin);  /* its index in ir; -1: out of memory */
 HIDDEN int32_t ad_fold_short(ad_fold *f, ad_node *n, int32_t origin); /* the same where ad_short(n) */
+HIDDEN int32_t ad_fold_keep(ad_fold *f, const ad_node *n, int32_t origin);  /* fold_share.c: as it is */
+HIDDEN int32_t ad_fold_share(ad_fold *f, const ad_node *n, int32_t origin); /* or an equal one */
 HIDDEN bool ad_fold_end(ad_fold *f, bool ok); /* drops nodes without users, frees all; ok again */
 
 /* live.c: the nodes that the outputs need, in recorded order, folded on the way when `fold`. false when out of memory or
