@@ -297,6 +297,7 @@ typedef struct ad_options { /* zero is the default of every field */
     int real;               /* AD_F64, AD_F32, AD_F80 */
     int opt;                /* AD_OPT_FULL, AD_OPT_NONE */
     int block;              /* rows of a batch that are worked on together; 0: chosen */
+    const int *feed;        /* for ad_repeat, by output: the input that it becomes, or -1 */
 } ad_options;
 
 typedef struct ad_program ad_program; /* immutable; threads may share it */
@@ -317,6 +318,13 @@ AD_API void ad_work_free(ad_work *w);
  * AD_BATCH (>= 1; any when no input has it). Outputs must not overlap inputs. Allocates only when the batch
  * grows. Returns AD_OK or the status of the workspace, whose message names operation and row. */
 AD_API int ad_run(ad_work *w, int batch, const void *const in[], void *const out[]);
+/* ad_repeat - `count` runs, one after the other, of a program compiled with `feed`: output j of a run is input feed[j] of the
+ * next, the last run's is written to out[j]. What is not fed moves by so many numbers from run to run: run k reads
+ * in[i] + k in_step[i] and writes out[j] + k out_step[j] (NULL: all 0; a step may be negative). The bits are those of as many
+ * ad_run; what is fed stays in registers where the program is small and native. Errors: as ad_run, the message with the
+ * number of the run; AD_EARG for a count below 1 or a program without `feed`. */
+AD_API int ad_repeat(ad_work *w, int batch, int64_t count, const int64_t in_step[], const int64_t out_step[],
+                     const void *const in[], void *const out[]);
 AD_API int ad_work_status(const ad_work *w);
 AD_API const char *ad_work_message(const ad_work *w);
 
@@ -406,7 +414,9 @@ AD_API double ad_check(ad_var y, int nx, const ad_var x[], int order, char **tex
  *   int NAME(int batch, const REAL *const in[], REAL *const out[], REAL *work);   size_t NAME_work(int batch);
  * REAL is double or float, in and out are as for ad_run, work has NAME_work(batch) numbers. NAME returns 0, or
  * AD_EDOMAIN or AD_EROOT where ad_run would. Calls, loops (with checkpoints) and roots are C functions; callbacks
- * cannot be emitted. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
+ * cannot be emitted. A program with ad_options.feed and no batch that is one function also has
+ *   int NAME_repeat(int64_t count, const int64_t in_step[], const int64_t out_step[], int batch, in, out, work)
+ * which does what ad_repeat does. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
  * Text to free(), or NULL with *why (may be NULL; to free()) naming what cannot be emitted. */
 AD_API char *ad_emit(const ad_program *p, const char *name, char **why);
 /* ad_native - the emitted program compiled with the system's C compiler (CC, cc, gcc or clang), kept by content

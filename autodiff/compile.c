@@ -36,6 +36,7 @@ void ad_program_free(ad_program *p)
     for (int32_t i = 0; i < p->nobjects; i++)
         ad_object_drop(p->object[i]);
     free(p->object);
+    free(p->feed);
     free(p);
 }
 
@@ -72,6 +73,31 @@ static int block_of(const ad_program *p)
     return block < 16 ? 16 : block > 1024 ? 1024 : (int)block;
 }
 
+/* What ad_repeat feeds back: each input at most once, in the shape it has. */
+static bool fed(ad_tape *t, ad_program *p, const int feed[], const ad_var in[], const ad_var out[])
+{
+    p->feed = malloc(((size_t)p->nout + 1) * sizeof *p->feed);
+    if (!p->feed)
+        ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
+    for (int j = 0; p->feed && j < p->nout; j++) {
+        int i = p->feed[j] = feed[j], twice = 0;
+        for (int k = 0; k < j; k++)
+            twice |= i >= 0 && feed[k] == i;
+        if (i < -1 || i >= p->nin || twice ||
+            (i >= 0 && (ad_rows(in[i]) != ad_rows(out[j]) || ad_cols(in[i]) != ad_cols(out[j])))) {
+            char s[2][32];
+            ad_fail(t, AD_EARG, "ad_compile: output %d %s is fed to input %d of %d%s%s", j + 1,
+                    ad_shape_text(s[0], ad_rows(out[j]), ad_cols(out[j])), i + 1, p->nin,
+                    twice                  ? ", twice"
+                    : i >= 0 && i < p->nin ? " "
+                                           : "",
+                    i >= 0 && i < p->nin ? ad_shape_text(s[1], ad_rows(in[i]), ad_cols(in[i])) : "");
+            return false;
+        }
+    }
+    return p->feed;
+}
+
 ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                        const ad_options *options)
 {
@@ -97,6 +123,9 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         p->k = ir.k;
         p->nin = nin;
         p->nout = nout;
+        ok = !o.feed || fed(t, p, o.feed, in, y);
+    }
+    if (ok) {
         ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full);
         p->report = ir.report;
         ok = ok && ad_pass_plan(&ir, p, full) && (!full || ad_pass_code(p));

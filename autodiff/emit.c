@@ -177,7 +177,9 @@ static void chunk_text(ad_emitter *e, int32_t c)
         stage_text(e, &t, i, next, (stage & 1) && !part);
     }
     ad_text *body = &e->top->body;
-    if (e->chunk.n == 1)
+    if (ad_em_repeats(e))
+        ad_say(body, "ALWAYS_INLINE int %s_once(int batch, %s)\n{\n", e->name, parameters);
+    else if (e->chunk.n == 1)
         ad_say(body, "%sint %s(int batch, %s)\n{\n", e == e->top ? "" : "static ", e->name, parameters);
     else
         ad_say(body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
@@ -289,6 +291,8 @@ bool ad_em_program(ad_emitter *e)
         chunk_text(e, c);
     if (e->chunk.n > 1)
         driver(e);
+    if (ad_em_repeats(e))
+        ad_em_repeat(e, parameters);
     constants(e);
     return !e->failed;
 }
@@ -309,6 +313,13 @@ static void file(ad_emitter *e)
            "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
            e->name, e->name, e->name, (long long)(e->work + e->inner),
            (long long)(e->work_rows + e->inner_rows));
+    if (ad_em_repeats(e))
+        ad_say(&e->out,
+               "#if defined(__GNUC__)\n#define ALWAYS_INLINE static inline __attribute__((always_inline))\n"
+               "#else\n#define ALWAYS_INLINE static inline\n#endif\n"
+               "int %s_repeat(int64_t count, const int64_t in_step[], const int64_t out_step[], int batch,\n"
+               "    %s);\n\n",
+               e->name, parameters);
     ad_em_indented(&e->out, &e->body);
     e->out.failed = e->out.failed || e->body.failed || e->tables.failed;
 }

@@ -162,6 +162,9 @@ HIDDEN int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_gro
 HIDDEN void ad_em_write_group(ad_emitter *e, ad_text *t, const em_group *g);
 HIDDEN void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g);
 HIDDEN void ad_em_write_call(ad_emitter *e, ad_text *t, const em_group *g);
+/* emit_repeat.c */
+HIDDEN bool ad_em_repeats(const ad_emitter *e);
+HIDDEN void ad_em_repeat(ad_emitter *e, const char *parameters);
 
 static inline const ad_ins *em_ins_of(const ad_emitter *e, int32_t value)
 {

@@ -113,6 +113,7 @@ static bool load(ad_program *q, const char *library)
     if (q->library) {
         *(void **)(void *)&q->native = dlsym(q->library, "native");
         *(void **)(void *)&q->native_work = dlsym(q->library, "native_work");
+        *(void **)(void *)&q->native_repeat = q->feed ? dlsym(q->library, "native_repeat") : NULL;
     }
     if (q->native && q->native_work)
         return true;

@@ -134,12 +134,15 @@ struct ad_program {
     int32_t nobjects;
     int64_t scratch; /* numbers that the greediest kernel needs */
     ad_report report;
+    int32_t *feed; /* by output: the input that it is in the next run of ad_repeat, -1; NULL: of none */
     /* native.c: a compiled copy shares all of the above with `base`, which counts such copies as its users. */
     int users;
     ad_program *base;
     void *library;
     int (*native)(int batch, const void *const in[], void *const out[], void *work); /* or NULL */
     size_t (*native_work)(int batch);
+    int (*native_repeat)(int64_t count, const int64_t in_step[], const int64_t out_step[], int batch,
+                         const void *const in[], void *const out[], void *work); /* or NULL */
 };
 
 static inline int ad_ins_nargs(const ad_program *p, const ad_ins *i)

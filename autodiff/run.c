@@ -245,8 +245,23 @@ static void run_rows(ad_work *w, const ad_stage *s)
     ad_pool_run(w->pool, (w->batch + p->block - 1) / p->block, run_block, &j);
 }
 
-/* A compiled program. What it fails in is run again by replay, which says what and where. */
-static int run_native(ad_work *w, int batch, const void *const in[], void *const out[])
+int ad_run_check(ad_work *w, const char *who, int batch, const void *const in[], void *const out[])
+{
+    const ad_program *p = w->p;
+    w->status = w->bad_status = AD_OK;
+    w->message[0] = 0;
+    if (batch < 1)
+        return ad_work_fail(w, AD_EARG, "%s: a batch of %d; needs at least 1", who, batch);
+    for (int i = 0; i < p->nin; i++)
+        if (p->in[i] >= 0 && (!in || !in[i]))
+            return ad_work_fail(w, AD_EUNBOUND, "%s: input %d has no memory", who, i + 1);
+    for (int j = 0; j < p->nout; j++)
+        if (!out || !out[j])
+            return ad_work_fail(w, AD_EARG, "%s: output %d has no memory", who, j + 1);
+    return AD_OK;
+}
+
+int ad_run_native(ad_work *w, int batch)
 {
     size_t size = ad_rounded((w->p->native_work(batch) + 1) * w->p->k->size);
     if (size > w->native_size) {
@@ -257,28 +272,12 @@ static int run_native(ad_work *w, int batch, const void *const in[], void *const
             return ad_work_fail(w, AD_ENOMEM, "ad_run: out of memory for a batch of %d (%zu bytes)", batch,
                                 size);
     }
-    return w->p->native(batch, in, out, w->native);
+    return AD_OK;
 }
 
-int ad_run(ad_work *w, int batch, const void *const in[], void *const out[])
+int ad_run_bound(ad_work *w, const void *const in[], void *const out[])
 {
-    if (!w)
-        return AD_ENOMEM;
     const ad_program *p = w->p;
-    w->status = w->bad_status = AD_OK;
-    w->message[0] = 0;
-    if (batch < 1)
-        return ad_work_fail(w, AD_EARG, "ad_run: a batch of %d; needs at least 1", batch);
-    for (int i = 0; i < p->nin; i++)
-        if (p->in[i] >= 0 && (!in || !in[i]))
-            return ad_work_fail(w, AD_EUNBOUND, "ad_run: input %d has no memory", i + 1);
-    for (int j = 0; j < p->nout; j++)
-        if (!out || !out[j])
-            return ad_work_fail(w, AD_EARG, "ad_run: output %d has no memory", j + 1);
-    if (p->native && (run_native(w, batch, in, out) == AD_OK || w->status))
-        return w->status;
-    if (batch != w->batch && ad_work_bind(w, batch))
-        return w->status;
     for (int32_t k = 0; k < p->noutside; k++) {
         const ad_place *v = &p->place[p->outside[k]];
         const void *base = v->where == AD_AT_INPUT ? in[v->index] : out[v->index];
@@ -298,4 +297,18 @@ int ad_run(ad_work *w, int batch, const void *const in[], void *const out[])
             "ad_run: ad_%s (node %d): the matrix in row %lld is singular or not positive definite",
             ad_ops[p->ins[w->bad_ins].op].name, p->ins[w->bad_ins].origin, (long long)w->bad_row);
     return AD_OK;
+}
+
+int ad_run(ad_work *w, int batch, const void *const in[], void *const out[])
+{
+    if (!w)
+        return AD_ENOMEM;
+    if (ad_run_check(w, "ad_run", batch, in, out))
+        return w->status;
+    /* A compiled program. What it fails in is run again by replay, which says what and where. */
+    if (w->p->native && (ad_run_native(w, batch) || w->p->native(batch, in, out, w->native) == AD_OK))
+        return w->status;
+    if (batch != w->batch && ad_work_bind(w, batch))
+        return w->status;
+    return ad_run_bound(w, in, out);
 }

@@ -23,6 +23,7 @@ void ad_work_free(ad_work *w)
     free(w->lane);
     free(w->memory);
     free(w->native);
+    free(w->turn);
     free(w->addr);
     free(w->buffer);
     free(w->packed);

@@ -39,6 +39,8 @@ struct ad_work {
     size_t memory_size;
     void *native; /* the workspace of a compiled program */
     size_t native_size;
+    char *turn; /* repeat.c: pointers, then two of each value that is fed back */
+    size_t turn_size;
     /* By place; inputs and outputs: of this run; values of a block: their distance from its start. */
     uintptr_t *addr;
     size_t *buffer; /* by buffer: where it begins in memory, or in the block */
@@ -83,6 +85,10 @@ static inline void ad_splat(char *to, const char *from, int count, size_t size)
         memcpy(to + (size_t)i * size, from, size);
 }
 
+/* run.c, the parts of a run: what was given; workspace for a compiled program; the run of a batch that is bound. */
+HIDDEN int ad_run_check(ad_work *w, const char *who, int batch, const void *const in[], void *const out[]);
+HIDDEN int ad_run_native(ad_work *w, int batch);
+HIDDEN int ad_run_bound(ad_work *w, const void *const in[], void *const out[]);
 /* Memory, addresses and calls for a batch. AD_OK, or AD_ENOMEM with the message. */
 HIDDEN int ad_work_bind(ad_work *w, int batch);
 /* Keeps status and message; gives the status. */

@@ -1,58 +1,119 @@
-/* compiled.c - steps of a recorded field as one program: recorded by ode_record_step, compiled, replayed.
+/* compiled.c - steps of a recorded field as one program: recorded by trace.c, compiled, repeated (ad_repeat) by replay or as
+ * emitted C. An implicit row makes as many sweeps as its equations need at this step, measured on the first steps; the
+ * program says whether the last one changed anything, and where it did the steps are made again in the ordinary way.
  * Invariant: n steps are the same map however they are cut into programs, up to the rounding of t + k h. */
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "recorded.h"
 #include "solver.h"
 
-/* Several steps in one program: what one ends with and the next begins with is then computed once (the kicks of verlet). */
-enum { MANY = 16 };
+/* Steps of a replayed program, so that its start costs little; of one ad_repeat, after which the state is looked at. */
+enum { MANY = 16, STRETCH = 1024, SWEEPS = 16, TRIAL = 4, FIXED = 2 };
 struct ode_compiled {
     ad_program *program[2]; /* one step, MANY steps */
     ad_work *work[2];
-    double t, h, *out; /* the inputs t and h; the result */
+    int native, implicit, timed, sweeps; /* sweeps 0: not known yet */
+    int kept, part, minus, slot[16];     /* slots that a step reads as the last one left them */
+    int valid;                           /* the values below are those where the solver is */
+    int in_count, out_count;
+    double t, h;
+    double *memory,
+        *fed[2][2 + 2 * 16 + 2]; /* y, kept parts, number of the step, worst; of the last run and the next */
     const void **in;
 };
 
+static void drop_programs(struct ode_compiled *c)
+{
+    for (int k = 0; k < 2; k++) {
+        ad_work_free(c->work[k]), ad_program_free(c->program[k]);
+        c->work[k] = NULL, c->program[k] = NULL;
+    }
+}
 void ode_compiled_free(struct ode_compiled *c)
 {
     if (!c)
         return;
-    for (int k = 0; k < 2; k++)
-        ad_work_free(c->work[k]), ad_program_free(c->program[k]);
-    free(c->out), free(c->in), free(c);
+    drop_programs(c);
+    free(c->memory), free(c->in), free(c);
 }
 
-/* An explicit row: one whose step never calls `solve`. */
-static int is_explicit(const ode_method *m)
+/* Can its steps be programs? An explicit row never solves; of the implicit ones those whose step keeps no number but states. */
+static int allowed(const ode_method *m, int *implicit)
 {
-    return m->driver == &ode_rk_driver || m->driver == &ode_split_driver ||
-           (m->driver == &ode_compose_driver && m->base && is_explicit(m->base));
+    *implicit = m->driver == &ode_collocation_driver || m->driver == &ode_avf_driver;
+    return *implicit || m->driver == &ode_rk_driver || m->driver == &ode_split_driver ||
+           (m->driver == &ode_compose_driver && m->base && allowed(m->base, implicit) && !*implicit);
+}
+/* What the row's driver keeps from step to step. */
+static void find_kept(struct ode_compiled *c, const ode_method *m, const ode_plan *p, int canonical)
+{
+    c->part = ODE_ALL;
+    if (m->driver == &ode_split_driver && p->b[p->nb - 1].hi != 0 && p->a[0].hi == 0)
+        c->slot[c->kept++] = 1, c->part = ODE_P, c->minus = 1; /* the force of the last kick */
+    if (m->driver == &ode_rk_driver && p->same_last)
+        c->slot[c->kept++] = p->stages;
+    if (m->driver == &ode_avf_driver)
+        c->slot[c->kept++] = 5;
+    for (int i = 0; m->driver == &ode_collocation_driver && i < p->stages; i++)
+        c->slot[c->kept++] = 1 + i;
+    if (m->driver != &ode_split_driver)
+        c->minus = canonical && c->kept > 0 && m->driver != &ode_avf_driver;
 }
 
-static ad_program *record(ode_solver *s, ode_recorded *r, int steps, int native)
+/* Inputs: what is fed (y, kept parts, the number of the step, worst); t, h, params. Outputs: what is fed. */
+static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
 {
+    struct ode_compiled *c = s->compiled;
     ad_tape *t = ad_new();
-    int rows = r->batch ? AD_BATCH : 1;
-    ad_var *in = calloc((size_t)(3 + r->params), sizeof *in);
+    int rows = r->batch ? AD_BATCH : 1, n = 0, feed[2 + 2 * 16 + 2];
+    ad_var *in = calloc((size_t)(c->in_count + 1), sizeof *in), out[2 + 2 * 16 + 2], keep[2 * 16];
     ad_program *p = NULL;
     if (t && in) {
-        in[0] = ad_input(t, "y", rows, r->size);
-        in[1] = ad_input(t, "t", 1, 1), in[2] = ad_input(t, "h", 1, 1);
+        ode_traced more = {.steps = steps,
+                           .kept = c->kept,
+                           .part = c->part,
+                           .minus = c->minus,
+                           .slot = c->slot,
+                           .keep = keep,
+                           .sweeps = c->implicit ? c->sweeps : 0,
+                           .worst = ad_num(0)};
+        ad_var y = in[n++] = ad_input(t, "y", rows, r->size), at, number = y;
+        int parts = r->half && c->part == ODE_ALL ? 2 : 1, count = c->kept * parts;
+        for (int i = 0; i < count; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "kept%d", i);
+            keep[i] = in[n++] = ad_input(t, name, rows, r->half ? r->half : r->size);
+        }
+        if (c->timed)
+            number = in[n++] = ad_input(t, "number", 1, 1);
+        if (c->implicit)
+            more.worst = in[n++] = ad_input(t, "worst", rows, 1);
+        int nfed = n;
+        at = in[n++] = ad_input(t, "t", 1, 1);
+        ad_var h = in[n++] = ad_input(t, "h", 1, 1), *param = in + n;
         for (int i = 0; i < r->params; i++) {
             char name[32];
             snprintf(name, sizeof name, "param%d", i);
             int shared = r->each[i] && r->rows[i] == 1;
-            in[3 + i] = ad_input(t, name, shared ? 1 : ad_rows(r->param[i]), ad_cols(r->param[i]));
+            in[n++] = ad_input(t, name, shared ? 1 : ad_rows(r->param[i]), ad_cols(r->param[i]));
         }
-        ad_var y = in[0];
-        for (int k = 0; k < steps; k++)
-            y = ode_record_step(s->method, r, y, k ? ad_add(in[1], ad_mul(k, in[2])) : in[1], in[2], in + 3,
-                                0);
-        p = ad_is_number(y) ? NULL : ad_compile(t, 3 + r->params, in, 1, &y, NULL);
-        ad_program *replay = native ? p : NULL;
+        if (c->timed)
+            at = ad_add(at, ad_mul(number, h));
+        n = 0;
+        out[n++] = ode_trace_steps(s->method, r, y, at, h, param, 0, &more);
+        for (int i = 0; i < count; i++)
+            out[n++] = keep[i];
+        if (c->timed)
+            out[n++] = ad_add(number, steps);
+        if (c->implicit)
+            out[n++] = more.worst;
+        for (int i = 0; i < nfed; i++)
+            feed[i] = i;
+        p = r->status ? NULL : ad_compile(t, c->in_count, in, n, out, &(ad_options){.feed = feed});
+        ad_program *replay = c->native ? p : NULL;
         if (replay) { /* where there is no compiler it replays all the same */
             p = ad_native(replay, NULL, NULL);
             ad_program_free(replay);
@@ -67,18 +128,32 @@ static ad_program *record(ode_solver *s, ode_recorded *r, int steps, int native)
     ad_free(t);
     return p;
 }
+/* One program of one step where it is a loop of its own (emitted C of a single state), else two. */
+static int make_programs(ode_solver *s, ode_recorded *r)
+{
+    struct ode_compiled *c = s->compiled;
+    drop_programs(c);
+    for (int k = 0; k < (c->native && !r->batch ? 1 : 2); k++) {
+        if (!(c->program[k] = record(s, r, k ? MANY : 1)))
+            return s->status;
+        if (!(c->work[k] = ad_work_new(c->program[k], r->pool)))
+            return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
+    }
+    return ODE_OK;
+}
 
 int ode_compiled_begin(ode_solver *s, int native)
 {
+    int implicit;
     ode_compiled_free(s->compiled);
     s->compiled = NULL;
     if (s->field.rows != ode_recorded_give)
         return ode_fail(s, ODE_EINPUT,
                         "compiled steps: the field is not a recorded one (ode_recorded_field)");
     ode_recorded *r = s->field.user;
-    if (!is_explicit(s->method))
+    if (!allowed(s->method, &implicit))
         return ode_fail(s, ODE_EINPUT,
-                        "compiled steps: %s solves equations in each step; leave `compiled` out",
+                        "compiled steps: %s keeps more than states from step to step; leave `compiled` out",
                         s->method->name);
     if (!r->batch && s->space.rows > 1)
         return ode_fail(s, ODE_EINPUT,
@@ -90,18 +165,32 @@ int ode_compiled_begin(ode_solver *s, int native)
                             "compiled steps: parameter %d has %d rows for %d states: ode_recorded_set", i,
                             r->value[i] ? r->rows[i] : 0, s->space.rows);
     struct ode_compiled *c = s->compiled = calloc(1, sizeof *c);
-    size_t n = (size_t)r->size * (size_t)s->space.rows;
-    if (!c || !(c->out = malloc(n * sizeof *c->out)) ||
-        !(c->in = calloc((size_t)(3 + r->params), sizeof *c->in)))
+    if (!c)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
-    c->in[0] = s->space.x, c->in[1] = &c->t, c->in[2] = &c->h;
-    for (int k = 0; k < 2; k++) {
-        if (!(c->program[k] = record(s, r, k ? MANY : 1, native)))
-            return s->status;
-        if (!(c->work[k] = ad_work_new(c->program[k], r->pool)))
-            return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
-    }
-    return ODE_OK;
+    c->native = native;
+    c->implicit = implicit;
+    c->timed = r->timed != 0;
+    find_kept(c, s->method, s->plan, r->half > 0);
+    size_t rows = (size_t)s->space.rows, size[2 + 2 * 16 + 2], total = 0;
+    size[c->out_count++] = rows * (size_t)r->size;
+    for (int i = 0; i < c->kept * (r->half && c->part == ODE_ALL ? 2 : 1); i++)
+        size[c->out_count++] = rows * (size_t)(r->half ? r->half : r->size);
+    if (c->timed)
+        size[c->out_count++] = 1;
+    if (implicit)
+        size[c->out_count++] = rows;
+    c->in_count = c->out_count + FIXED + r->params;
+    for (int i = 0; i < c->out_count; i++)
+        total += size[i];
+    c->memory = malloc(2 * total * sizeof *c->memory);
+    c->in = calloc((size_t)c->in_count, sizeof *c->in);
+    if (!c->memory || !c->in)
+        return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
+    double *at = c->memory;
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < c->out_count; at += size[i++])
+            c->fed[k][i] = at;
+    return implicit ? ODE_OK : make_programs(s, r);
 }
 
 static int all_finite(const double *y, size_t n)
@@ -111,32 +200,115 @@ static int all_finite(const double *y, size_t n)
         sum += y[i] * 0.0;
     return sum == 0;
 }
-/* Up to n steps; how many were made. 0: the next one has to be made in the ordinary way (a row fails in it). */
+static int64_t now(const ode_real *r) { return r->counts.unconverged; }
+
+/* The fewest sweeps that solve the next steps; 0: more than SWEEPS. The solver is left where it is. */
+static int measure(ode_solver *s, double h)
+{
+    ode_real *r = &s->space;
+    size_t n = (size_t)r->base.size * (size_t)r->rows * (size_t)(r->slots + 1), rows = (size_t)r->rows;
+    double *kept = malloc(n * sizeof *kept), t = r->t, t_carry = r->t_carry;
+    int schedule = r->schedule, found = 0;
+    ode_counts counts = r->counts;
+    if (!kept)
+        return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory"), 0;
+    memcpy(kept, r->x, n * sizeof *kept);
+    for (int k = 1; k <= SWEEPS && !found; k++) {
+        int64_t before = now(r);
+        int good = 1;
+        r->schedule = k;
+        for (int j = 0; j < TRIAL && good; j++) {
+            ode_real_step(r, s->plan, h);
+            good = now(r) == before && !r->failed;
+            for (size_t b = 0; b < rows; b++)
+                good &= !r->fault[b].status;
+        }
+        found = good ? k : 0;
+        memcpy(r->x, kept, n * sizeof *kept);
+        memset(r->fault, 0, rows * sizeof *r->fault);
+        memset(r->live, 1, rows);
+        r->failed = 0, r->t = t, r->t_carry = t_carry, r->counts = counts;
+    }
+    free(kept);
+    r->schedule = schedule;
+    return found;
+}
+
+/* What the driver has kept, where it made the last step. */
+static void take_kept(ode_solver *s)
+{
+    struct ode_compiled *c = s->compiled;
+    const ode_real *r = &s->space;
+    int m = r->base.half, parts = m && c->part == ODE_ALL ? 2 : 1, n = 1;
+    for (int i = 0; i < c->kept; i++)
+        for (int k = 0; k < parts; k++, n++)
+            for (int b = 0; b < r->rows; b++) {
+                int width = m ? m : r->base.size, p = m && (k || c->part == ODE_P);
+                const double *x = ode_row(r, c->slot[i], b) + (p ? m : 0);
+                for (int j = 0; j < width; j++)
+                    c->fed[0][n][b * width + j] = p && c->minus ? -x[j] : x[j];
+            }
+    c->valid = 1;
+}
+
+/* Up to n steps; how many were made. 0: the next one has to be made in the ordinary way: a row fails in it, an equation is not
+ * solved, or the program needs what such a step keeps. */
 int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h)
 {
     struct ode_compiled *c = s->compiled;
     ode_real *r = &s->space;
     ode_recorded *f = s->field.user;
     size_t size = (size_t)f->size * (size_t)r->rows;
-    int k = n >= MANY, steps = k ? MANY : 1;
     for (int b = 0; b < r->rows; b++)
         if (r->fault[b].status)
             return 0;
-    for (int i = 0; i < f->params; i++)
-        c->in[3 + i] = f->value[i];
-    c->t = r->t, c->h = h;
-    if (ad_run(c->work[k], r->rows, c->in, (void *[]){c->out}) || !all_finite(c->out, size))
+    if (r->base.fresh == 0 && r->h == h)
+        take_kept(s);
+    if ((c->kept && (!c->valid || r->h != h)) || c->sweeps < 0)
         return 0;
-    memcpy(r->x, c->out, size * sizeof *c->out);
-    memset(r->carry, 0, size * sizeof *c->out);
-    for (int j = 0; j < steps; j++) {
-        double p = h + r->t_carry, t = r->t + p;
-        r->t_carry = p - (t - r->t);
-        r->t = t;
+    if (c->implicit && !c->sweeps) {
+        c->sweeps = measure(s, h);
+        if (!c->sweeps || make_programs(s, f))
+            return c->sweeps = -1, 0;
     }
+    int k = c->program[1] && n >= MANY, steps = k ? MANY : 1, fed = c->out_count, worst = fed - 1;
+    int64_t count = (n < STRETCH ? n : STRETCH) / steps;
+    memcpy(c->fed[0][0], r->x, size * sizeof(double));
+    if (c->timed)
+        c->fed[0][worst - c->implicit][0] = 0;
+    for (int b = 0; c->implicit && b < r->rows; b++)
+        c->fed[0][worst][b] = 0;
+    for (int i = 0; i < fed; i++)
+        c->in[i] = c->fed[0][i];
+    c->in[fed] = &c->t, c->in[fed + 1] = &c->h;
+    for (int i = 0; i < f->params; i++)
+        c->in[fed + FIXED + i] = f->value[i];
+    c->t = r->t, c->h = h;
+    if (ad_repeat(c->work[k], r->rows, count, NULL, NULL, c->in, (void **)c->fed[1]) ||
+        !all_finite(c->fed[1][0], size))
+        return c->valid = 0;
+    for (int b = 0; c->implicit && b < r->rows; b++)
+        if (!(c->fed[1][worst][b] <= 0)) { /* it needs one more, or the ordinary way to the end */
+            c->sweeps = c->sweeps < SWEEPS ? c->sweeps + 1 : -1;
+            if (c->sweeps < 0 || make_programs(s, f))
+                c->sweeps = -1;
+            return c->valid = 0;
+        }
+    for (int i = 0; i < fed; i++) {
+        double *v = c->fed[0][i];
+        c->fed[0][i] = c->fed[1][i], c->fed[1][i] = v;
+    }
+    memcpy(r->x, c->fed[0][0], size * sizeof(double));
+    memset(r->carry, 0, size * sizeof(double));
+    double made = (double)(steps * count), p = made * h, low = fma(made, h, -p) + r->t_carry, t = r->t + p,
+           v = t - r->t; /* two-sum */
+    low += (r->t - (t - v)) + (p - v);
+    r->t = t + low;
+    r->t_carry = (t - r->t) + low;
     r->base.fresh = 1;
     r->h = h;
+    c->valid = 1;
     s->dense_ready = 0;
-    r->counts.steps += steps * (int64_t)r->rows;
-    return steps;
+    r->counts.steps += steps * count * (int64_t)r->rows;
+    return steps * count;
 }

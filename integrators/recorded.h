@@ -49,4 +49,17 @@ ODE_HIDDEN void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, 
 /* Callback of ode_field.rows. */
 ODE_HIDDEN int ode_recorded_give(void *user, int what, int count, const int row[], const double t[],
                                  const double y[], double out[]);
+/* trace.c: some steps at once, for compiled.c. */
+typedef struct {
+    int steps;
+    /* Slots that each step reads as the last one left them; 0: every step begins anew. */
+    int kept, part, minus; /* how many; which part of each; 1: part P is minus the slot's */
+    const int *slot;
+    ad_var *keep; /* their parts, slot after slot: in, and out */
+    int sweeps;   /* of a solve; 0: ad_root */
+    ad_var worst; /* with sweeps, largest so far, in and out: positive when a solve has not converged */
+} ode_traced;
+#define ODE_CHANGE 1e-14 /* of the last sweep, relative to the state: then the next is below round-off */
+ODE_HIDDEN ad_var ode_trace_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                                  const ad_var param[], double omega, ode_traced *more);
 #endif

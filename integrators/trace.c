@@ -10,6 +10,7 @@
 
 typedef struct {
     ad_var part[2]; /* q, p of a canonical state; else y, nothing */
+    int minus;      /* 1: part[1] is minus the value, as dH/dq is: adding it subtracts */
 } state;
 /* What a function recorded on a tape of its own reads from outside: an input for each value, made when it is first read. */
 typedef struct {
@@ -26,6 +27,8 @@ typedef struct {
     ad_var t, h, *reg, *args;
     state *slot;
     int parts, slots, regs;
+    int sweeps;   /* of a solve; 0: a root */
+    ad_var worst; /* with sweeps: the largest excess of a last change so far */
 } trace;
 
 static int n_of(const trace *d) { return d->parts == 2 ? d->base.half : d->base.size; }
@@ -56,7 +59,17 @@ static ad_var here(trace *d, ad_var v)
     o->outer[o->n] = v;
     return o->inner[o->n++] = ad_input(d->tape, name, ad_rows(v), ad_cols(v));
 }
-static ad_var get(trace *d, int slot, int part) { return here(d, d->slot[slot].part[part]); }
+static ad_var get(trace *d, int slot, int part)
+{
+    ad_var v = here(d, d->slot[slot].part[part]);
+    return part && d->slot[slot].minus ? (ad_neg)(v) : v;
+}
+static void put_part(trace *d, int slot, int part, ad_var v)
+{
+    d->slot[slot].part[part] = v;
+    if (part)
+        d->slot[slot].minus = 0;
+}
 static ad_var number(trace *d, int k) { return here(d, d->reg[k]); }
 
 static ad_var times(double c, ad_var x)
@@ -64,18 +77,27 @@ static ad_var times(double c, ad_var x)
     return c == 1 ? x : c == -1 ? (ad_neg)(x) : (ad_mul)(ad_num(c), x);
 }
 static ad_var plus_times(ad_var y, double c, ad_var x) { return (ad_add)(y, times(c, x)); }
+/* slot dst + c slot src */
+static ad_var sum(trace *d, int dst, ad_var c, int src, int k)
+{
+    ad_var y = get(d, dst, k), x = here(d, d->slot[src].part[k]);
+    ad_var cx = ad_is_number(c) ? times(c.value, x) : (ad_mul)(c, x);
+    return k && d->slot[src].minus ? (ad_sub)(y, cx) : (ad_add)(y, cx);
+}
 
 static void set(ode_space *s, int part, int dst, int src)
 {
     trace *d = (trace *)s;
     for (int k = from(d, part); k < to(d, part); k++)
         d->slot[dst].part[k] = src < 0 ? ad_num(0) : d->slot[src].part[k];
+    if (part & ODE_P)
+        d->slot[dst].minus = src < 0 ? 0 : d->slot[src].minus;
 }
 static void add(ode_space *s, int part, int dst, ode_num c, int src)
 {
     trace *d = (trace *)s;
     for (int k = from(d, part); k < to(d, part); k++)
-        d->slot[dst].part[k] = plus_times(get(d, dst, k), num(c), get(d, src, k));
+        put_part(d, dst, k, sum(d, dst, ad_num(num(c)), src, k));
 }
 static ad_var steps(trace *d, ode_num c) { return times(num(c) * num(d->base.hs), here(d, d->h)); }
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
@@ -83,7 +105,7 @@ static void addh(ode_space *s, int part, int dst, ode_num c, int src)
     trace *d = (trace *)s;
     ad_var h = steps(d, c);
     for (int k = from(d, part); k < to(d, part); k++)
-        d->slot[dst].part[k] = (ad_add)(get(d, dst, k), (ad_mul)(h, get(d, src, k)));
+        put_part(d, dst, k, sum(d, dst, h, src, k));
 }
 /* What the recorded field gives at a slot. */
 static ad_var ask(trace *d, int what, int src, ode_num c)
@@ -109,14 +131,14 @@ static void eval(ode_space *s, int part, int dst, int src, ode_num c)
         if (part & ODE_Q)
             f.part[0] = ask(d, ODE_OF_DHDP, src, c);
         if (part & ODE_P)
-            f.part[1] = (ad_neg)(ask(d, ODE_OF_DHDQ, src, c));
+            f.part[1] = ask(d, ODE_OF_DHDQ, src, c), f.minus = 1;
     }
     d->slot[dst] = f;
 }
 static void rotate(ode_space *s, int dst, int src)
 {
     trace *d = (trace *)s;
-    d->slot[dst] = (state){{get(d, src, 1), (ad_neg)(get(d, src, 0))}};
+    d->slot[dst] = (state){{get(d, src, 1), get(d, src, 0)}, 1};
 }
 /* x with column i replaced. */
 static ad_var with_column(ad_var x, int n, int i, ad_var column)
@@ -133,6 +155,8 @@ static ad_var with_column(ad_var x, int n, int i, ad_var column)
 static ad_var *half(trace *d, int slot, int *i)
 {
     int n = n_of(d), k = *i / n;
+    if (k) /* it is read and written by columns */
+        put_part(d, slot, 1, get(d, slot, 1));
     *i %= n;
     return &d->slot[slot].part[k];
 }
@@ -166,8 +190,8 @@ static void mix(ode_space *s, int a, int b, ode_num k)
     }
     ad_var u = (ad_add)((ad_mul)(c, diff[0]), (ad_mul)(z, diff[1])),
            v = (ad_sub)((ad_mul)(c, diff[1]), (ad_mul)(z, diff[0]));
-    d->slot[a] = (state){{(ad_add)(mean[0], u), (ad_add)(mean[1], v)}};
-    d->slot[b] = (state){{(ad_sub)(mean[0], u), (ad_sub)(mean[1], v)}};
+    d->slot[a] = (state){{(ad_add)(mean[0], u), (ad_add)(mean[1], v)}, 0};
+    d->slot[b] = (state){{(ad_sub)(mean[0], u), (ad_sub)(mean[1], v)}, 0};
 }
 static void put(ode_space *s, int dst, int i, int k)
 {
@@ -201,7 +225,7 @@ static void addr(ode_space *s, int part, int dst, int k, int src)
 {
     trace *d = (trace *)s;
     for (int i = from(d, part); i < to(d, part); i++)
-        d->slot[dst].part[i] = (ad_add)(get(d, dst, i), (ad_mul)(number(d, k), get(d, src, i)));
+        put_part(d, dst, i, sum(d, dst, number(d, k), src, i));
 }
 
 /* The unknown (or G) slots as one value [., N], and back. */
@@ -220,7 +244,7 @@ static void scatter(trace *d, int n, const int slot[], ad_var Y)
 {
     for (int j = 0, k = 0; j < n; j++)
         for (int i = 0; i < d->parts; i++, k++)
-            d->slot[slot[j]].part[i] = ad_cols_of(Y, k * n_of(d), n_of(d));
+            put_part(d, slot[j], i, ad_cols_of(Y, k * n_of(d), n_of(d)));
 }
 /* What the unknowns of a solve are measured by: the size of each row's state, so that a step of a small system is solved as well as
  * that of a large one. The solution does not depend on it, nor does any derivative. */
@@ -268,12 +292,36 @@ static ad_func *residual(trace *d, int n, const int y[], const int g[], ode_map 
     ad_free(inner);
     return f;
 }
+/* As many sweeps as told, and by how much the square of the last change exceeds that of round-off. */
+static void sweep(trace *d, int n, const int y[], const int g[], ode_map *map, const void *ctx)
+{
+    for (int k = 0; k < d->sweeps && !d->r->status; k++) {
+        map(&d->base, ctx);
+        ad_var excess = ad_num(0);
+        for (int i = 0; k == d->sweeps - 1 && i < d->parts; i++) {
+            ad_var x = get(d, 0, i), size = ad_row_dot(x, x);
+            for (int j = 0; j < n; j++) {
+                ad_var e = (ad_sub)(get(d, g[j], i), get(d, y[j], i));
+                excess = (ad_add)(excess, ad_row_dot(e, e));
+            }
+            excess = (ad_sub)(excess, times(ODE_CHANGE * ODE_CHANGE, size));
+        }
+        if (k == d->sweeps - 1)
+            d->worst = (ad_max)(d->worst, excess);
+        for (int j = 0; j < n; j++)
+            d->slot[y[j]] = d->slot[g[j]];
+    }
+}
 /* y = G(y) as a root of y - G(y): Newton's method from the driver's guess when it runs, the implicit-function theorem when it
  * is differentiated, to any order, so never through the iteration. A row that does not converge is AD_EROOT of the run. */
 static void solve(ode_space *s, int n, const int y[], const int g[], ode_map *map, const void *ctx)
 {
     trace *d = (trace *)s;
     reading outside = {0};
+    if (d->sweeps) {
+        sweep(d, n, y, g, map, ctx);
+        return;
+    }
     ad_var scale = measure(d);
     ad_func *f = d->r->status || ad_status(d->tape) ? NULL : residual(d, n, y, g, map, ctx, scale, &outside);
     if (f) {
@@ -322,8 +370,27 @@ static int begin(trace *d, ode_recorded *r, const ode_method *m, ad_var y)
     return ODE_OK;
 }
 
-ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
-                       const ad_var param[], double omega)
+/* A slot's parts that are kept: from, to; and back, with the sign they had. */
+static void take_kept(trace *d, const ode_traced *more)
+{
+    for (int i = 0, n = 0; i < more->kept; i++) {
+        state *x = &d->slot[more->slot[i]];
+        for (int k = from(d, more->part); k < to(d, more->part); k++)
+            x->part[k] = more->keep[n++];
+        x->minus = more->minus;
+    }
+}
+static void give_kept(trace *d, const ode_traced *more)
+{
+    for (int i = 0, n = 0; i < more->kept; i++)
+        for (int k = from(d, more->part); k < to(d, more->part); k++) {
+            const state *x = &d->slot[more->slot[i]];
+            more->keep[n++] = k && x->minus != more->minus ? (ad_neg)(x->part[k]) : x->part[k];
+        }
+}
+
+ad_var ode_trace_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                       const ad_var param[], double omega, ode_traced *more)
 {
     ad_var none = ad_num(0);
     if (!r || r->status || !y.tape)
@@ -349,17 +416,32 @@ ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
         .h = h,
         .parts = r->half ? 2 : 1,
         .slots = slots,
-        .regs = registers};
+        .regs = registers,
+        .sweeps = more->sweeps,
+        .worst = more->worst};
     d.slot = calloc((size_t)slots, sizeof *d.slot);
     d.reg = calloc((size_t)(registers + 3 + r->params), sizeof *d.reg);
     ad_var out = none;
     if (!d.slot || !d.reg)
         ode_recorded_fail(r, ODE_EMEMORY, "ode_record_step: out of memory");
     else if (d.args = d.reg + registers, !begin(&d, r, m, y)) {
-        driver->step(&d.base, plan);
+        take_kept(&d, more);
+        for (int k = 0; k < more->steps; k++) {
+            d.base.fresh = !more->kept;
+            d.base.ratio = 1;
+            d.t = k ? plus_times(t, k, h) : t;
+            driver->step(&d.base, plan);
+        }
+        give_kept(&d, more);
+        more->worst = d.worst;
         out = r->status ? none : d.parts == 2 ? ad_concat_cols(2, d.slot[0].part) : d.slot[0].part[0];
     }
     free(d.slot), free(d.reg);
     ode_plan_free(plan);
     return out;
+}
+ad_var ode_record_step(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
+                       const ad_var param[], double omega)
+{
+    return ode_trace_steps(m, r, y, t, h, param, omega, &(ode_traced){.steps = 1});
 }

@@ -154,7 +154,8 @@ Test(func, programs_with_calls_written_out_or_run_have_the_bits_of_ad_value)
         wf[i] = (float)W[i];
     for (int i = 0; i < B * D; i++)
         zf[i] = (float)Z[i];
-    ad_program *p = ad_compile(t, 2, (ad_var[]){w, z}, 1, out, &(ad_options){AD_F32, AD_OPT_NONE, 0});
+    ad_program *p =
+        ad_compile(t, 2, (ad_var[]){w, z}, 1, out, &(ad_options){.real = AD_F32, .opt = AD_OPT_NONE});
     ad_work *work = ad_work_new(p, NULL);
     cr_assert_eq(ad_run(work, B, (const void *[]){wf, zf}, (void *[]){&lf}), AD_OK);
     cr_assert_float_eq((double)lf, want[0][0], 1e-5 * fabs(want[0][0]));
