@@ -51,7 +51,9 @@ static void set(ode_space *s, int part, int dst, int src)
 }
 
 /* d += (hi + lo) x for n numbers. With a carry e the rounding errors are carried along: long runs then err like one
- * rounding. Fused multiply-adds are exact wherever they run, so both forms below give the same bits. */
+ * rounding. Without one the low half still counts, since a coefficient's rounding is the same in every step and would add up; it has
+ * to meet the product while that is exact: alone it is below half a unit of d's last place, and would be rounded away every time.
+ * Fused multiply-adds are exact wherever they run, so both forms below give the same bits. */
 enum { PLAIN, LOW_HALF, CARRIED };
 static inline __attribute__((always_inline)) void
 multiply_add(int how, int n, double *restrict d, double *restrict e, double hi, double lo, const double *x)
@@ -64,9 +66,9 @@ multiply_add(int how, int n, double *restrict d, double *restrict e, double hi, 
             d[i] = u + low;
             e[i] = (u - d[i]) + low;
         }
-    else if (how == LOW_HALF) /* a coefficient's rounding is the same in every step, and would add up */
+    else if (how == LOW_HALF)
         for (int i = 0; i < n; i++)
-            d[i] = fma(hi, x[i], fma(lo, x[i], d[i]));
+            d[i] += fma(hi, x[i], lo * x[i]);
     else
         for (int i = 0; i < n; i++)
             d[i] = fma(hi, x[i], d[i]);
