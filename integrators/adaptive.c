@@ -9,29 +9,36 @@
 
 static double weight(const ode_options *o, int i, double a, double b)
 {
-    return (o->atols ? o->atols[i] : o->atol) + (o->rtols ? o->rtols[i] : o->rtol) * fmax(fabs(a), fabs(b));
+    a = fabs(a), b = fabs(b);
+    return (o->atols ? o->atols[i] : o->atol) + (o->rtols ? o->rtols[i] : o->rtol) * (a > b ? a : b);
 }
 static const double *start_of(const ode_solver *s, int row)
 {
     return s->last_y + (size_t)row * (size_t)s->field.size;
 }
+/* out = y + h times a sum over the stages of a row; y NULL: 0. */
+static void stages(ode_solver *s, int row, const ode_sum *terms, double h, const double *y, double *out)
+{
+    ode_real *r = &s->space;
+    size_t n = (size_t)s->field.size;
+    r->combine.plain(s->field.size, out, y, terms, ode_row(r, 0, row), n * (size_t)r->rows, h);
+}
 /* Root mean square of h sum e_i k_i over the tolerance. With a second estimate, dop853's blend of both. */
-static double error_of(const ode_solver *s, const ode_options *o, int row, double h)
+static double error_of(ode_solver *s, const ode_options *o, int row, double h)
 {
     const ode_plan *p = s->plan;
     const double *y0 = start_of(s, row), *y1 = ode_row(&s->space, 0, row);
-    double sum = 0, sum2 = 0;
     int n = s->field.size;
+    size_t all = (size_t)n * (size_t)s->space.rows;
+    double sum = 0, sum2 = 0, *e = s->saved + 4 * all, *e2 = s->saved + 5 * all;
+    stages(s, row, &p->sums[p->stages + 1], 1, NULL, e);
+    if (p->ne2)
+        stages(s, row, &p->sums[p->stages + 2], 1, NULL, e2);
     for (int i = 0; i < n; i++) {
-        double e = 0, e2 = 0, w = weight(o, i, y0[i], y1[i]);
-        for (int j = 0; j < p->stages; j++) {
-            double k = ode_row(&s->space, 1 + j, row)[i];
-            e = fma(p->e[j].hi, k, e);
-            if (p->ne2)
-                e2 = fma(p->e2[j].hi, k, e2);
-        }
-        sum += (e / w) * (e / w);
-        sum2 += (e2 / w) * (e2 / w);
+        double w = 1 / weight(o, i, y0[i], y1[i]);
+        sum += (e[i] * w) * (e[i] * w);
+        if (p->ne2)
+            sum2 += (e2[i] * w) * (e2[i] * w);
     }
     if (!p->ne2)
         return fabs(h) * sqrt(sum / n);
@@ -84,24 +91,15 @@ static void prepare(ode_solver *s)
         return;
     const ode_plan *p = s->plan;
     ode_real *r = &s->space;
-    const ode_num *a = p->extra;
-    int n = s->field.size;
     for (int e = 0; e < p->row->extras; e++) {
+        const ode_sum *terms = &p->sums[p->stages + 3 + e];
         double c = 0;
-        for (int j = 0; j < p->stages + e; j++)
-            c += a[j].hi;
+        for (int j = 0; j < terms->count; j++)
+            c += terms->c[j].hi;
         for (int b = 0; b < r->rows; b++) {
-            double *arg = ode_row(r, p->stages + 1, b);
-            memcpy(arg, start_of(s, b), sizeof(double) * (size_t)n);
-            for (int j = 0; j < p->stages + e; j++) {
-                const double *k = ode_row(r, j < p->stages ? 1 + j : 2 + j, b);
-                if (a[j].hi != 0)
-                    for (int i = 0; i < n; i++)
-                        arg[i] = fma(a[j].hi * s->dense_h[b], k[i], arg[i]);
-            }
+            stages(s, b, terms, s->dense_h[b], start_of(s, b), ode_row(r, p->stages + 1, b));
             r->row_tc[b] = s->last_t[b] + c * s->dense_h[b];
         }
-        a += p->stages + e;
         ode_real_field(r, ODE_ALL, r->row_tc, ode_slot(r, p->stages + 1), ode_slot(r, p->stages + 2 + e));
     }
     s->dense_ready = 2;
@@ -289,7 +287,7 @@ static void approve(ode_solver *s, int b, double err, double power, double beta,
         r->row_t[b] = t, l->tc = p - (t - l->t);
     if (r->rows == 1)
         r->t = r->row_t[b], r->t_carry = l->tc;
-    double factor = err > 0 ? 0.9 * pow(err, -power) * pow(l->last, beta) : 10;
+    double factor = err > 0 ? 0.9 * pow(err, -power) * (beta > 0 ? pow(l->last, beta) : 1) : 10;
     factor = fmin(l->rejected ? 1 : s->method->error_order >= 8 ? 6 : 10, fmax(0.2, factor));
     l->last = fmax(err, 1e-4);
     l->rejected = 0;

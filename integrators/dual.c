@@ -51,6 +51,13 @@ static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     axpy((dual *)s, part, dst, c.hi * s->hs.hi * ((dual *)s)->h, src);
 }
+static void sum(ode_space *s, int dst, int src, const ode_sum *terms)
+{
+    if (dst != src)
+        set(s, ODE_ALL, dst, src);
+    for (int j = 0; j < terms->count; j++)
+        addh(s, ODE_ALL, dst, terms->c[j], terms->at[j]);
+}
 static void eval(ode_space *s, int part, int dst, int src, ode_num c)
 {
     dual *d = (dual *)s;
@@ -189,8 +196,8 @@ static void solve(ode_space *s, int m, const int y[], const int g[], ode_map *ma
         last = change;
     }
 }
-static const ode_ops dual_ops = {set,   add,    addh, eval,     rotate, pick, mix,  dot,
-                                 entry, energy, plus, quotient, put,    addr, solve};
+static const ode_ops dual_ops = {set, add,   addh,   sum,  eval,     rotate, pick, mix,
+                                 dot, entry, energy, plus, quotient, put,    addr, solve};
 
 static int dual_new(dual *d, ode_real *r, int row, int ways)
 {

@@ -19,31 +19,20 @@ static void rk_step(ode_space *s, const ode_plan *p)
 {
     const ode_ops *o = s->ops;
     int n = p->stages, arg = n + 1, fsal = p->same_last;
-    const ode_num *a = p->a;
     if (!s->fresh && fsal)
         o->set(s, ODE_ALL, 1, n);
     else if (s->fresh != 3)
         o->eval(s, ODE_ALL, 1, 0, ZERO);
-    for (int i = 2; i <= n; i++) {
-        ode_num c = ZERO;
-        if (fsal && i == n) {
-            for (int j = 1; j < n; j++)
-                if (p->b[j - 1].hi != 0)
-                    o->addh(s, ODE_ALL, 0, p->b[j - 1], j);
+    for (int i = 1; i < n; i++) {
+        if (fsal && i == n - 1) {
+            o->sum(s, 0, 0, &p->sums[n]);
             o->eval(s, ODE_ALL, n, 0, ONE);
             return;
         }
-        o->set(s, ODE_ALL, arg, 0);
-        for (int j = 1; j < i; j++, a++)
-            if (a->hi != 0) {
-                o->addh(s, ODE_ALL, arg, *a, j);
-                c = num_plus(c, *a);
-            }
-        o->eval(s, ODE_ALL, i, arg, c);
+        o->sum(s, arg, 0, &p->sums[i]);
+        o->eval(s, ODE_ALL, i + 1, arg, p->c[i]);
     }
-    for (int j = 1; j <= n; j++)
-        if (p->b[j - 1].hi != 0)
-            o->addh(s, ODE_ALL, 0, p->b[j - 1], j);
+    o->sum(s, 0, 0, &p->sums[n]);
 }
 const ode_driver ode_rk_driver = {"rk", rk_slots, NULL, rk_step};
 

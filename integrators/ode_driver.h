@@ -16,6 +16,13 @@ typedef struct {
     double hi, lo;
 } ode_num;
 
+/* Terms of a sum over slots: c[j] of slot at[j]. */
+typedef struct ode_sum {
+    int count;
+    ode_num *c;
+    int *at;
+} ode_sum;
+
 /* The row, its texts read. All arrays may be NULL when the row has no such text. */
 typedef struct ode_plan ode_plan;
 struct ode_plan {
@@ -23,6 +30,10 @@ struct ode_plan {
     int stages;
     int na, na2, nb, ne, ne2, nextra, ndense;
     ode_num *a, *a2, *b, *e, *e2, *extra, *dense;
+    /* explicit Runge-Kutta: the times of the stages; the sums that are arguments of stages 1 .. s-1, then solution, two errors,
+     * further stages */
+    ode_num *c;
+    struct ode_sum *sums;
     double *guess;  /* collocation: stages x stages, extrapolates the stages of the last step */
     int same_last;  /* explicit Runge-Kutta: the last stage is the next step's first */
     ode_plan *base; /* of a composition */
@@ -38,6 +49,8 @@ typedef struct {
     void (*set)(ode_space *, int part, int dst, int src);             /* dst = src; src < 0: 0 */
     void (*add)(ode_space *, int part, int dst, ode_num c, int src);  /* dst += c src */
     void (*addh)(ode_space *, int part, int dst, ode_num c, int src); /* dst += c h src */
+    void (*sum)(ode_space *, int dst, int src,
+                const ode_sum *); /* dst = src + h times the sum; into slot 0 only from slot 0 */
     void (*eval)(ode_space *, int part, int dst, int src,
                  ode_num c);                            /* dst = f(t + c h, src), rows of part */
     void (*rotate)(ode_space *, int dst, int src);      /* dst = J src: (q, p) -> (p, -q) */

@@ -151,6 +151,41 @@ static int same_last(const ode_plan *p)
     return 1;
 }
 
+/* An explicit Runge-Kutta row as it is run: the times of the stages, and every sum without its zeros. */
+static void make_sum(ode_plan *p, ode_sum *sum, int n, const ode_num c[], ode_num **free_c, int **free_at)
+{
+    sum->c = *free_c, sum->at = *free_at;
+    for (int j = 0; j < n; j++)
+        if (c[j].hi != 0) {
+            sum->c[sum->count] = c[j];
+            sum->at[sum->count++] = j < p->stages ? 1 + j : 2 + j; /* between them the slot of an argument */
+        }
+    *free_c += sum->count, *free_at += sum->count;
+}
+static int make_sums(ode_plan *p)
+{
+    int s = p->stages, x = p->row->extras;
+    size_t terms = (size_t)(p->na + p->nb + p->ne + p->ne2 + p->nextra);
+    p->c = calloc((size_t)s + terms, sizeof *p->c);
+    p->sums = calloc(1, sizeof *p->sums * (size_t)(s + 3 + x) + sizeof(int) * terms);
+    if (!p->sums || !p->c)
+        return 0;
+    ode_num *c = p->c + s, *a = p->a;
+    int *at = (int *)(p->sums + s + 3 + x);
+    for (int i = 1; i < s; a += i++) {
+        make_sum(p, &p->sums[i], i, a, &c, &at);
+        for (int j = 0; j < i; j++)
+            p->c[i] = num_add(p->c[i], a[j]);
+    }
+    make_sum(p, &p->sums[s], p->nb, p->b, &c, &at);
+    make_sum(p, &p->sums[s + 1], p->ne, p->e, &c, &at);
+    make_sum(p, &p->sums[s + 2], p->ne2, p->e2, &c, &at);
+    a = p->extra;
+    for (int e = 0; e < x; a += s + e++)
+        make_sum(p, &p->sums[s + 3 + e], s + e, a, &c, &at);
+    return 1;
+}
+
 ode_plan *ode_plan_new(const ode_method *row, const char **why)
 {
     *why = "out of memory";
@@ -189,6 +224,8 @@ ode_plan *ode_plan_new(const ode_method *row, const char **why)
     }
     if (d == &ode_rk_driver)
         p->same_last = same_last(p);
+    if (d == &ode_rk_driver && !make_sums(p))
+        goto fail;
     if (d == &ode_collocation_driver && !make_guess(p))
         goto fail;
     if (row->base && !(p->base = ode_plan_new(row->base, why)))
@@ -204,7 +241,7 @@ void ode_plan_free(ode_plan *p)
     if (!p)
         return;
     ode_plan_free(p->base);
-    free(p->a), free(p->a2), free(p->b), free(p->e), free(p->e2), free(p->extra), free(p->dense),
-        free(p->guess);
+    free(p->a), free(p->a2), free(p->b), free(p->e), free(p->e2), free(p->extra), free(p->dense), free(p->c),
+        free(p->guess), free(p->sums);
     free(p);
 }

@@ -24,7 +24,8 @@ static double *row(const ode_real *r, int k, int b) { return ode_row(r, at(r, k)
 static double *carry(const ode_real *r, int b) { return r->carry + (size_t)b * (size_t)r->base.size; }
 static double *number(const ode_real *r, int k) { return r->reg + (size_t)k * (size_t)r->rows; }
 
-void ode_real_fault(ode_real *r, int b, int status, double t, const char *what)
+__attribute__((noinline, cold)) void ode_real_fault(ode_real *r, int b, int status, double t,
+                                                    const char *what)
 {
     if (r->fault[b].status)
         return;
@@ -108,15 +109,38 @@ static void add(ode_space *s, int part, int dst, ode_num c, int src)
     ode_real *r = (ode_real *)s;
     EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, c.hi, c.lo, 1, row(r, src, b));
 }
+/* c times the share of a composition's sub-step. */
+static ode_num share(const ode_space *s, ode_num c)
+{
+    double g = c.hi * s->hs.hi;
+    if (s->hs.hi == 1 && s->hs.lo == 0)
+        return c;
+    return (ode_num){g, fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi)};
+}
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     ode_real *r = (ode_real *)s;
-    double g = c.hi * s->hs.hi, gl = 0;
-    if (s->hs.hi != 1 || s->hs.lo != 0)
-        gl = fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi);
-    else
-        gl = c.lo;
-    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, g, gl, r->row_h[b], row(r, src, b));
+    ode_num g = share(s, c);
+    EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, g.hi, g.lo, r->row_h[b], row(r, src, b));
+}
+/* Arguments of stages of explicit rows are summed plainly: what the coefficients' low halves do there is h times smaller than what
+ * they do to the solution, and no explicit row is used so near to round-off. */
+static void sum(ode_space *s, int dst, int src, const ode_sum *terms)
+{
+    ode_real *r = (ode_real *)s;
+    const ode_num hs = s->hs;
+    size_t n = (size_t)s->size, stride = n * (size_t)r->rows;
+    double *d = ode_slot(r, at(r, dst)), *x = r->x + (size_t)s->slot0 * stride;
+    const double *y = src < 0 ? NULL : ode_slot(r, at(r, src));
+    EACH_LIVE_ROW(r, b)
+    {
+        double h = hs.hi * r->row_h[b], low = fma(hs.hi, r->row_h[b], -h) + hs.lo * r->row_h[b];
+        size_t to = (size_t)b * n;
+        if (dst == 0 && r->compensate)
+            r->combine.carried(s->size, d + to, r->carry + to, terms, x + to, stride, h, low);
+        else
+            r->combine.plain(s->size, d + to, y ? y + to : NULL, terms, x + to, stride, h);
+    }
 }
 
 /* One quantity of one row: in a batch from the callback for many, which knows whose row it is. */
@@ -212,11 +236,8 @@ void ode_real_field(ode_real *r, int part, const double t[], const double *y, do
         ode_real_fault(r, b, ODE_EVALUE, t[b], "the field's callback reported failure");
     EACH_LIVE_ROW(r, b)
     {
-        double sum = 0, *d = out + (size_t)b * n;
         r->counts.fields++;
-        for (int i = w.from; i < w.to; i++)
-            sum += d[i] * 0.0; /* NaN exactly if one is not finite */
-        if (sum != 0)
+        if (ode_any_bad(out + (size_t)b * n + w.from, w.to - w.from))
             ode_real_fault(r, b, ODE_EVALUE, t[b], "the field is NaN or infinite");
     }
 }
@@ -327,8 +348,8 @@ static void addr(ode_space *s, int part, int dst, int k, int src)
     EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, number(r, k)[b], 0, 1, row(r, src, b));
 }
 
-static const ode_ops real_ops = {set,   add,    addh, eval,     rotate, pick, mix,           dot,
-                                 entry, energy, plus, quotient, put,    addr, ode_real_solve};
+static const ode_ops real_ops = {set, add,   addh,   sum,  eval,     rotate, pick, mix,
+                                 dot, entry, energy, plus, quotient, put,    addr, ode_real_solve};
 
 int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int count)
 {
@@ -343,6 +364,7 @@ int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int coun
     r->rows = count;
     r->compensate = 1;
     r->step_add = STEP_ADD;
+    r->combine = ode_combine_best();
     r->slots = d->slots(plan) + 2; /* the solution, the driver's own, one for halves of a whole field */
     r->registers = d->registers ? d->registers(plan) : 0;
     size_t b = (size_t)count, n = (size_t)f->size * b;
@@ -377,7 +399,10 @@ void ode_real_advance(ode_real *r, const ode_plan *plan)
 {
     r->base.hs = (ode_num){1, 0};
     r->base.tc = (ode_num){0, 0};
-    plan->row->driver->step(&r->base, plan);
+    if (r->combine.rk && plan->row->driver == &ode_rk_driver && r->rows == 1 && r->live[0] && r->field->rhs)
+        r->combine.rk(r, plan);
+    else
+        plan->row->driver->step(&r->base, plan);
     r->base.fresh = 0;
 }
 void ode_real_step(ode_real *r, const ode_plan *plan, double h)

@@ -9,6 +9,22 @@
 
 #define ODE_HIDDEN __attribute__((visibility("hidden")))
 
+/* Sums of slots in one pass; x_j begins at x + at[j] stride, n components of it.
+ * plain:   d = y + h sum c_j x_j, fused from y on, of c_j the high halves; y NULL: 0
+ * carried: d += (h + hl) sum c_j x_j: the error of every product and sum is kept beside it and comes in at the end; e is what the
+ *          last sum left over, and takes what this one does */
+struct ode_real;
+struct ode_real;
+typedef struct {
+    void (*plain)(int n, double *d, const double *y, const ode_sum *terms, const double *x, size_t stride,
+                  double h);
+    void (*carried)(int n, double *d, double *e, const ode_sum *terms, const double *x, size_t stride,
+                    double h, double hl);
+    /* one whole step of an explicit row of a single state, or NULL */
+    void (*rk)(struct ode_real *r, const ode_plan *p);
+} ode_combine;
+ODE_HIDDEN ode_combine ode_combine_best(void);
+
 /* The first failure of a row. */
 typedef struct {
     int status; /* 0, or an ODE_E... */
@@ -16,7 +32,7 @@ typedef struct {
     double t;
 } ode_fault;
 
-typedef struct {
+typedef struct ode_real {
     ode_space base; /* first: a driver gets &base */
     const ode_field *field;
     int rows;      /* states stepped side by side */
@@ -33,6 +49,7 @@ typedef struct {
     double *work;               /* Newton: unknowns, residues, matrix; grown on first use */
     size_t work_size;
     int *pivot;
+    ode_combine combine;
     void (*step_add)(int, int, double *, double *, double, double, double, const double *);
     double t, t_carry, h; /* of the whole, where steps are common */
     int slots, registers;
@@ -86,6 +103,19 @@ ODE_HIDDEN int ode_check(ode_solver *s); /* moves a failure of the space into th
 ODE_HIDDEN int ode_adaptive(ode_solver *s, double t_end, ode_options *opt);
 ODE_HIDDEN int ode_factor(int n, double *a, int *pivot); /* LU with row exchanges; 0 when singular */
 ODE_HIDDEN void ode_back(int n, const double *a, const int *pivot, double *b);
+
+/* Not 0 when one of n values is NaN or infinite: the sum is NaN then, and exactly 0 otherwise. Volatile, so that values are loaded
+ * one by one as the field has just stored them: a vector load across fresh stores waits until they have left the store buffer. */
+static inline int ode_any_bad(const volatile double *d, int n)
+{
+    double even = 0, odd = 0;
+    int i = 0;
+    for (; i + 2 <= n; i += 2)
+        even += d[i] * 0.0, odd += d[i + 1] * 0.0;
+    if (i < n)
+        even += d[i] * 0.0;
+    return even + odd != 0;
+}
 
 static inline double *ode_slot(const ode_real *r, int k)
 {

@@ -25,6 +25,7 @@ static wide wide_pow(wide x, int k)
 #define pow(x, k) wide_pow(x, k)
 #define fmax(a, b) ((a) > (b) ? (a) : (b))
 #define double wide
+#include "../integrators/combine.c"
 #include "../integrators/extended.c"
 #undef ONE
 #undef ZERO
