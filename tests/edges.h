@@ -42,7 +42,7 @@ static const struct {
     {ROW(neg),     AT(INF, -1, 0,      0, -1, 0,            -0.0, -1, 0,         -INF, -1, 0), NONE, 0},
     {ROW(square),  AT(INF, -INF, 2,    0, 0, 2,             0, 0, 2,             INF, INF, 2), NONE, 0},
     {ROW(sqrt),    AT(NAN, NAN, NAN,   -0.0, -INF, INF,     0, INF, -INF,        INF, 0, 0), NONE, 0},
-    {ROW(cbrt),    AT(-INF, 0, NAN,    -0.0, INF, NAN,      0, INF, NAN,         INF, 0, NAN), NONE, 0},
+    {ROW(cbrt),    AT(-INF, 0, 0,      -0.0, INF, INF,      0, INF, -INF,        INF, 0, 0), NONE, 0},
     {ROW(exp),     AT(0, 0, 0,         1, 1, 1,             1, 1, 1,             INF, INF, INF), NONE, 0},
     {ROW(expm1),   AT(-1, 0, 0,        -0.0, 1, 1,          0, 1, 1,             INF, INF, INF), NONE, 0},
     {ROW(log),     AT(NAN, 0, 0,       -INF, -INF, -INF,    -INF, INF, -INF,     INF, 0, 0), {{-1, NAN, -1, -1}}, 1},
@@ -51,26 +51,26 @@ static const struct {
     {ROW(cos),     AT(NAN, NAN, NAN,   1, 0, -1,            1, 0, -1,            NAN, NAN, NAN), NONE, 0},
     {ROW(tan),     AT(NAN, NAN, NAN,   -0.0, 1, 0,          0, 1, 0,             NAN, NAN, NAN), NONE, 0},
     {ROW(asin),    AT(NAN, NAN, NAN,   -0.0, 1, 0,          0, 1, 0,             NAN, NAN, NAN),
-                   {{-1, -PI / 2, INF, NAN}, {1, PI / 2, INF, NAN}}, 2},
+                   {{-1, -PI / 2, INF, -INF}, {1, PI / 2, INF, INF}}, 2},
     {ROW(acos),    AT(NAN, NAN, NAN,   PI / 2, -1, 0,       PI / 2, -1, 0,       NAN, NAN, NAN),
-                   {{-1, PI, -INF, NAN}, {1, 0, -INF, NAN}}, 2},
-    {ROW(atan),    AT(-PI / 2, 0, NAN, -0.0, 1, 0,          0, 1, 0,             PI / 2, 0, NAN), NONE, 0},
+                   {{-1, PI, -INF, INF}, {1, 0, -INF, -INF}}, 2},
+    {ROW(atan),    AT(-PI / 2, 0, 0,   -0.0, 1, 0,          0, 1, 0,             PI / 2, 0, 0), NONE, 0},
     {ROW(sinh),    AT(-INF, INF, -INF, -0.0, 1, 0,          0, 1, 0,             INF, INF, INF), NONE, 0},
     {ROW(cosh),    AT(INF, -INF, INF,  1, 0, 1,             1, 0, 1,             INF, INF, INF), NONE, 0},
     {ROW(tanh),    AT(-1, 0, 0,        -0.0, 1, 0,          0, 1, 0,             1, 0, 0), NONE, 0},
     {ROW(dtanh),   AT(0, 0, 0,         1, 0, -2,            1, 0, -2,            0, 0, 0), NONE, 0},
     {ROW(asinh),   AT(-INF, 0, 0,      -0.0, 1, 0,          0, 1, 0,             INF, 0, 0), NONE, 0},
-    {ROW(acosh),   AT(NAN, NAN, NAN,   NAN, NAN, NAN,       NAN, NAN, NAN,       INF, 0, NAN), {{1, 0, INF, NAN}}, 1},
-    {ROW(atanh),   AT(NAN, 0, NAN,     -0.0, 1, 0,          0, 1, 0,             NAN, 0, NAN),
-                   {{-1, -INF, INF, NAN}, {1, INF, INF, NAN}}, 2},
+    {ROW(acosh),   AT(NAN, NAN, NAN,   NAN, NAN, NAN,       NAN, NAN, NAN,       INF, 0, 0), {{1, 0, INF, -INF}}, 1},
+    {ROW(atanh),   AT(NAN, 0, 0,       -0.0, 1, 0,          0, 1, 0,             NAN, 0, 0),
+                   {{-1, -INF, INF, -INF}, {1, INF, INF, INF}}, 2},
     {ROW(sigmoid), AT(0, 0, 0,         0.5, 0.25, 0,        0.5, 0.25, 0,        1, 0, 0), NONE, 0},
     {ROW(softplus), AT(0, 0, 0,        LN2, 0.5, 0.25,      LN2, 0.5, 0.25,      INF, 1, 0), NONE, 0},
     {ROW(relu),    AT(0, 0, 0,         0, 0, 0,             0, 0, 0,             INF, 1, 0), NONE, 0},
-    {ROW(silu),    AT(NAN, NAN, NAN,   -0.0, 0.5, 0.5,      0, 0.5, 0.5,         INF, NAN, NAN), NONE, 0},
-    {ROW(gelu),    AT(NAN, NAN, NAN,   -0.0, 0.5, ROOT2,    0, 0.5, ROOT2,       INF, NAN, NAN), NONE, 0},
+    {ROW(silu),    AT(-0.0, 0, 0,      -0.0, 0.5, 0.5,      0, 0.5, 0.5,         INF, 1, NAN), NONE, 0},
+    {ROW(gelu),    AT(-0.0, 0, NAN,    -0.0, 0.5, ROOT2,    0, 0.5, ROOT2,       INF, 1, NAN), NONE, 0},
     {ROW(elu),     AT(-1, 0, 0,        -0.0, 1, 1,          0, 1, 1,             INF, 1, 0), NONE, 0},
-    {ROW(erf),     AT(-1, 0, NAN,      -0.0, ROOT, 0,       0, ROOT, 0,          1, 0, NAN), NONE, 0},
-    {ROW(erfc),    AT(2, 0, NAN,       1, -ROOT, 0,         1, -ROOT, 0,         0, 0, NAN), NONE, 0},
+    {ROW(erf),     AT(-1, 0, 0,        -0.0, ROOT, 0,       0, ROOT, 0,          1, 0, 0), NONE, 0},
+    {ROW(erfc),    AT(2, 0, 0,         1, -ROOT, 0,         1, -ROOT, 0,         0, 0, 0), NONE, 0},
     {ROW(abs),     AT(INF, -1, 0,      0, 0, 0,             0, 0, 0,             INF, 1, 0), NONE, 0},
     {ROW(sign),    AT(-1, 0, 0,        -0.0, 0, 0,          0, 0, 0,             1, 0, 0), NONE, 0},
 #undef AT
@@ -112,8 +112,8 @@ static const struct {
     {ROW(atan2), 0, -1, PI, {-1, 0}, {0, -1, 0}},
     {ROW(atan2), -0.0, -1, -PI, {-1, 0}, {0, -1, 0}},
     {ROW(atan2), 1, 0, PI / 2, {0, -1}, {0, 1, 0}},
-    {ROW(atan2), INF, 1, PI / 2, {0, NAN}, {0, 0, 0}},
-    {ROW(atan2), INF, INF, PI / 4, {NAN, NAN}, {0, 0, 0}},
+    {ROW(atan2), INF, 1, PI / 2, {0, 0}, {0, 0, 0}},
+    {ROW(atan2), INF, INF, PI / 4, {0, 0}, {0, 0, 0}},
     {ROW(hypot), 0, 0, 0, {0, 0}, {INF, 0, INF}},
     {ROW(hypot), 3e200, 4e200, 5e200, {0.6, 0.8}, {0, 0, 0}},
     {ROW(hypot), INF, 1, INF, {NAN, 0}, {0, 0, 0}},
@@ -170,6 +170,69 @@ static ad_var e_row_matmul(ad_var x) { return ad_row_matmul(x, x, 0, 1, 2); }
 static ad_var e_row_transpose(ad_var x) { return ad_row_transpose(x, 2, 2); }
 static ad_var e_stop(ad_var x) { return ad_mul(ad_stop(x), x); }
 static ad_var e_div(ad_var x) { return pair(x, ad_div); }
+
+/* Functions, loops, roots and callbacks. */
+static ad_func *e_func(ad_var (*f)(ad_var))
+{
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, 1), y = f(x);
+    ad_func *g = ad_func_new(1, &x, 1, &y);
+    ad_free(t);
+    return g;
+}
+static ad_var e_call(ad_var x)
+{
+    ad_func *f = e_func(ad_sqrt);
+    ad_var y;
+    ad_call(x.tape, f, &x, &y);
+    ad_func_free(f);
+    return y;
+}
+static ad_var e_loop(ad_var x, ad_var (*of)(ad_var), int steps)
+{
+    ad_func *f = e_func(of);
+    ad_var y;
+    ad_scan(x.tape, &(ad_scan_spec){.f = f, .count = steps, .ncarry = 1, .carry = &x, .carry_out = &y});
+    ad_func_free(f);
+    return y;
+}
+static ad_var e_twice(ad_var x) { return ad_mul(2, x); }
+static ad_var e_scan(ad_var x) { return e_loop(x, e_twice, 1100); }
+static ad_var e_scan_none(ad_var x) { return e_loop(x, e_twice, 0); }
+static ad_var e_scan_sqrt(ad_var x) { return e_loop(x, ad_sqrt, 2); }
+static ad_var e_scan_back(ad_var x) { return ad_grad(e_loop(x, ad_square, 2), x); }
+/* y^2 = x from y = 1 */
+static ad_var e_root(ad_var x)
+{
+    ad_tape *t = ad_new();
+    ad_var y = ad_input(t, "y", 1, 1), a = ad_input(t, "a", 1, 1), F = ad_sub(ad_square(y), a);
+    ad_func *f = ad_func_new(2, (ad_var[]){y, a}, 1, &F);
+    y = ad_root(x.tape, f, ad_num(1), 1, &x, NULL);
+    ad_func_free(f);
+    ad_free(t);
+    return y;
+}
+static int e_value(void *user, int nin, const double *const in[], const int in_rows[], const int in_cols[],
+                   double *out, int rows, int cols)
+{
+    (void)user, (void)nin, (void)in_rows, (void)in_cols, (void)rows, (void)cols;
+    *out = 2 * in[0][0];
+    return in[0][0] < 0;
+}
+static int e_pullback(void *user, ad_tape *t, int nin, const ad_var in[], ad_var y, ad_var dy, ad_var din[])
+{
+    (void)user, (void)t, (void)nin, (void)in, (void)y;
+    din[0] = ad_mul(2, dy);
+    return 0;
+}
+static ad_var e_custom(ad_var x)
+{
+    return ad_custom(x.tape, &(ad_callback){.value = e_value, .pullback = e_pullback}, 1, &x, 1, 1);
+}
+static ad_var e_custom_alone(ad_var x)
+{
+    return ad_custom(x.tape, &(ad_callback){.value = e_value}, 1, &x, 1, 1);
+}
 
 typedef struct edge_of {
     const char *name, *call;
@@ -236,6 +299,24 @@ static const edge_of others[] = {
     {"row_matmul", "sizes 0, 1, 2", e_row_matmul, 1, 2, {0}, "AD_EARG"},
     {"row_transpose", "2 x 2 of [1,2]", e_row_transpose, 1, 2, {0}, "AD_ESHAPE"},
     {"stop", "stop(x) x, x = 3", e_stop, 1, 1, {3}, "9; 3; 0"},
+    {"call", "of sqrt, x = 0: as sqrt itself", e_call, 1, 1, {0}, "0; inf; -inf"},
+    {"call", "of a function of [1,1] with [1,2]", e_call, 1, 2, {0}, "AD_ESHAPE"},
+    {"scan", "x <- 2 x, 1100 steps, x = 1", e_scan, 1, 1, {1}, "inf; inf; 0"},
+    {"scan", "x <- sqrt(x), 2 steps, x = 0", e_scan_sqrt, 1, 1, {0}, "0; inf; -inf"},
+    {"scan", "no steps", e_scan_none, 1, 1, {1}, "AD_EARG"},
+    {"scan_back",
+     "of x <- x^2, 2 steps, x = 1e100",
+     e_scan_back,
+     1,
+     1,
+     {1e100},
+     "4e+300; 1.2e+201; 2.4e+101"},
+    {"root", "y^2 = x from 1, x = 4", e_root, 1, 1, {4}, "2; 0.25; -0.03125"},
+    {"root", "y^2 = x, x = -1: there is none", e_root, 1, 1, {-1}, "AD_EROOT"},
+    {"root", "y^2 = x, x = NaN", e_root, 1, 1, {NAN}, "AD_EROOT"},
+    {"custom", "2 x with its pullback, x = 3", e_custom, 1, 1, {3}, "6; 2; 0"},
+    {"custom", "a callback that fails", e_custom, 1, 1, {-1}, "AD_ECALL"},
+    {"custom", "a derivative without a pullback", e_custom_alone, 1, 1, {3}, "AD_EUNSUPPORTED"},
 };
 
 #undef ROW
