@@ -17,7 +17,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 }; /* ex
 enum { CLI_FLAG, CLI_TEXT, CLI_INT, CLI_REAL, CLI_LIST }; /* LIST: may be given several times */
 
 typedef struct cli_option {
-    const char *name; /* without the dashes */
+    const char *name; /* without the dashes; "": a heading, whose text is the help */
     const char *arg;  /* what follows it, for the help; NULL for a flag */
     int type;
     const char

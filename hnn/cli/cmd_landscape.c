@@ -142,9 +142,11 @@ static int run(cli *c) { return cli_with_problem(c, look); }
 
 static const cli_option own[] = {
     {"starts", "N", CLI_INT, "0", "random starts of Newton's method; 0: 64 for each coordinate", 0, 1e7},
+    {"box", "q=-1:1,p=-2:2", CLI_LIST, NULL,
+     "where equilibria are looked for; angles: the whole circle unless told", 0, 0},
     {NULL, NULL, 0, NULL, NULL, 0, 0},
 };
-static const cli_option *const groups[] = {own, cli_problem_options, cli_sampling_options, cli_common, NULL};
+static const cli_option *const groups[] = {own, cli_problem_options, cli_common, NULL};
 const cli_command cli_cmd_landscape = {
     .name = "landscape",
     .args = "SYSTEM|--H TEXT|WEIGHTS",

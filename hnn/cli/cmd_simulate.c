@@ -217,12 +217,13 @@ const cli_command cli_cmd_simulate = {
     .max_args = 1,
     .run = run};
 
+static const cli_option *const rollout_groups[] = {own, cli_sampling_options, cli_common, NULL};
 const cli_command cli_cmd_rollout = {
     .name = "rollout",
     .args = "RUN|WEIGHTS.safetensors",
     .summary = "one trajectory of a learned model",
     .more = "  noether rollout noether-demo/hnn-1.safetensors --start q=1 --method gonzalez\n",
-    .groups = groups,
+    .groups = rollout_groups,
     .min_args = 1,
     .max_args = 1,
     .run = run};

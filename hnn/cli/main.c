@@ -2,6 +2,7 @@
  * and a failure has said why on stderr. */
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
+#include "systems.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,10 @@ static const cli_command *command_of(const char *name)
         words[i] = commands[i]->name;
         if (!strcmp(name, words[i]))
             return commands[i];
+    }
+    if (hnn_system_find(name, NULL)) {
+        fprintf(stderr, "noether: '%.60s' is a system; 'noether simulate %.60s', for example\n", name, name);
+        return NULL;
     }
     const char *near = cli_nearest(name, COMMANDS, words);
     fprintf(stderr,

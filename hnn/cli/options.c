@@ -10,6 +10,7 @@
 #include <string.h>
 
 const cli_option cli_common[] = {
+    {"", NULL, 0, NULL, "Every command", 0, 0},
     {"seed", "N", CLI_INT, "0", "of every random draw: the same seed gives the same bits", 0,
      9007199254740992.0},
     {"out", "DIR", CLI_TEXT, NULL, "keep the run there: configuration, results, files", 0, 0},
@@ -76,7 +77,7 @@ static const cli_option *find(const cli_command *command, const char *name)
 {
     for (int g = 0; command->groups[g]; g++)
         for (const cli_option *o = command->groups[g]; o->name; o++)
-            if (!strcmp(o->name, name))
+            if (*o->name && !strcmp(o->name, name))
                 return o;
     return NULL;
 }
@@ -87,7 +88,8 @@ static const char *nearest_option(const cli_command *command, const char *name)
     int n = 0;
     for (int g = 0; command->groups[g]; g++)
         for (const cli_option *o = command->groups[g]; o->name && n < 128; o++)
-            words[n++] = o->name;
+            if (*o->name)
+                words[n++] = o->name;
     return cli_nearest(name, n, words);
 }
 
@@ -137,6 +139,10 @@ static int take_option(cli *c, int argc, char **argv, int *i)
     int status = check(c, o, text);
     if (status == CLI_OK)
         c->given[c->ngiven++] = (cli_given){o, text};
+    size_t m = o->arg ? strlen(o->arg) : 0; /* FILE...: all words up to the next option */
+    while (status == CLI_OK && o->type == CLI_LIST && m > 3 && !strcmp(o->arg + m - 3, "...") &&
+           *i + 1 < argc && argv[*i + 1][0] != '-')
+        c->given[c->ngiven++] = (cli_given){o, argv[++*i]};
     return status;
 }
 
@@ -298,6 +304,8 @@ void cli_help(const cli_command *command, hnn_text *out)
     hnn_text_add(out, "\nOptions, with their defaults in brackets:\n");
     for (int g = 0; command->groups[g]; g++)
         for (const cli_option *o = command->groups[g]; o->name; o++)
-            if (find(command, o->name) == o) /* the first row of a name holds */
+            if (!*o->name)
+                hnn_text_printf(out, "\n%s\n", o->help);
+            else if (find(command, o->name) == o) /* the first row of a name holds */
                 help_row(out, o);
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 const cli_option cli_problem_options[] = {
+    {"", NULL, 0, NULL, "The system", 0, 0},
     {"H", "TEXT", CLI_TEXT, NULL, "Hamiltonian as text instead of SYSTEM: \"p^2/(2*m) + 1 - cos(q)\"", 0, 0},
     {"set", "m=2,k=1", CLI_LIST, NULL, "parameters", 0, 0},
     {"dof", "N", CLI_INT, NULL, "degrees of freedom, where the system leaves them open", 1,
@@ -56,9 +57,17 @@ static int set_parameter(cli *c, void *to, const char *name, const char *text)
         for (int k = 0; k < p->parameters; k++)
             words[k] = p->row.parameter[k].name;
         const char *near = cli_nearest(name, p->parameters, words);
-        if (!open)
-            return cli_usage(c, "%s has no parameter '%.20s'%s%s%s", p->row.name, name,
-                             near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+        if (!open && near)
+            return cli_usage(c, "%s has no parameter '%.20s': did you mean '%s'?", p->row.name, name, near);
+        if (!open) {
+            hnn_text all = {0};
+            for (int k = 0; k < p->parameters; k++)
+                hnn_text_printf(&all, "%s%s", k ? ", " : "; it has ", words[k]);
+            int status = cli_usage(c, "%s has no parameter '%.20s'%s", p->row.name, name,
+                                   all.s ? all.s : " or any other");
+            hnn_text_free(&all);
+            return status;
+        }
         if (p->parameters == HNN_SYSTEM_PARAMETERS)
             return cli_usage(c, "more than %d parameters", HNN_SYSTEM_PARAMETERS);
         if (strlen(name) >= sizeof p->names[0])
@@ -111,6 +120,8 @@ static int set_box(cli *c, void *to, const char *name, const char *text)
 static int typed_row(cli *c, cli_problem *p)
 {
     int open = 0;
+    if (!cli_text(c, "H")[strspn(cli_text(c, "H"), " \t\n")])
+        return cli_usage(c, "the text of --H is empty: \"p^2/2 + 1 - cos(q)\", for example");
     p->typed = 1;
     p->row = (hnn_system){.name = cli_text(c, "H"),
                           .title = "typed",
@@ -169,6 +180,10 @@ static int learned_row(cli *c, cli_problem *p)
 {
     char path[4096];
     int status = weights_of(c, c->argv[0], path);
+    size_t n = strlen(path);
+    if (status == CLI_OK && (n < 12 || strcmp(path + n - 12, ".safetensors")))
+        return cli_usage(
+            c, "'%.200s' is no model (.safetensors); measured data go after --data, or data --check", path);
     if (status == CLI_OK && hnn_model_load(path, &p->model, &c->error))
         status = cli_error(c);
     if (status != CLI_OK)
@@ -204,8 +219,12 @@ static int named_row(cli *c, cli_problem *p)
         for (; n < hnn_system_count() && n < 256; n++)
             words[n] = hnn_system_at(n)->name;
         const char *near = cli_nearest(name, n, words);
-        return near ? cli_usage(c, "no system is called '%.60s': did you mean '%s'?", name, near)
-                    : cli_usage(c, "no system is called '%.60s'; 'noether list systems' names them", name);
+        return near
+                   ? cli_usage(c, "no system is called '%.60s': did you mean '%s'?", name, near)
+                   : cli_usage(
+                         c,
+                         "no system, run or file is called '%.60s'; 'noether list systems' names the systems",
+                         name);
     }
     p->row = *s;
     p->dof = cli_has(c, "dof") ? (int)cli_int(c, "dof") : s->dof;

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
+#include <ad.h>
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -42,13 +43,45 @@ double cli_clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Names of functions and parts of the library mean nothing to someone who types commands; nor does a command named twice. */
+static void plain(const cli *c, char *s)
+{
+    static const char *const inner[] = {"ad_parse: ", "model text: "};
+    size_t n = strlen(c->command->name);
+    if (!strncmp(s, c->command->name, n) && s[n] == ':' && s[n + 1] == ' ')
+        memmove(s, s + n + 2, strlen(s + n + 2) + 1);
+    for (size_t k = 0; k < sizeof inner / sizeof *inner; k++)
+        for (char *at; (at = strstr(s, inner[k]));)
+            memmove(at, at + strlen(inner[k]), strlen(at + strlen(inner[k])) + 1);
+}
+
+/* `unknown function "sine"`: the operation that may have been meant */
+static void suggest_function(const char *s)
+{
+    const char *at = strstr(s, "unknown function \""), *words[256];
+    ad_op_info op[256];
+    char name[40];
+    int n = 0;
+    if (!at || sscanf(at, "unknown function \"%39[^\"]", name) != 1)
+        return;
+    for (int i = 0; i < ad_op_count() && n < 256; i++)
+        if (!ad_op_at(i, &op[n]) && op[n].parsed)
+            words[n] = op[n].name, n++;
+    const char *near = cli_nearest(name, n, words);
+    if (near)
+        fprintf(stderr, "did you mean %s? ", near);
+    fputs("'noether list operations' names the functions\n", stderr);
+}
+
 static void say(const cli *c, const char *format, va_list list)
 {
+    char s[1024];
+    vsnprintf(s, sizeof s, format, list);
+    plain(c, s);
     if (isatty(2))
         fputs("\r\033[K", stderr);
-    fprintf(stderr, "noether %s: ", c->command->name);
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
+    fprintf(stderr, "noether %s: %s\n", c->command->name, s);
+    suggest_function(s);
 }
 
 int cli_usage(cli *c, const char *format, ...)
@@ -198,7 +231,7 @@ static void configuration(const cli *c, cli_json *j)
     for (int g = 0; c->command->groups[g]; g++)
         for (const cli_option *o = c->command->groups[g]; o->name; o++) {
             const char *text;
-            if (cli_option_of(c, o->name) != o)
+            if (!*o->name || cli_option_of(c, o->name) != o)
                 continue;
             if (o->type == CLI_FLAG)
                 cli_json_bool(j, o->name, cli_has(c, o->name));

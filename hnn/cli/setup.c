@@ -9,8 +9,11 @@
 #include <string.h>
 
 const cli_option cli_measured_options[] = {
+    {"", NULL, 0, NULL, "Measured data", 0, 0},
     {"data", "FILE...", CLI_LIST, NULL,
-     "measured trajectories instead of a system; --H is then the energy function", 0, 0},
+     "measured trajectories instead of a system, from each file at least one; --H is then the energy "
+     "function",
+     0, 0},
     {"test-share", "SHARE", CLI_REAL, "0.2",
      "of measured data that is held out: trajectories, or the end of a single one", 0.01, 0.9},
     {"forward-differences", NULL, CLI_FLAG, NULL,
@@ -18,6 +21,7 @@ const cli_option cli_measured_options[] = {
     {NULL, NULL, 0, NULL, NULL, 0, 0},
 };
 const cli_option cli_drawn_options[] = {
+    {"", NULL, 0, NULL, "Data that are drawn", 0, 0},
     {"protocol", "NAME", CLI_TEXT, NULL,
      "a published setting, 'noether list protocols'; other options change it", 0, 0},
     {"trajectories", "N", CLI_INT, "25", "for training", 1, 1e6},
@@ -34,6 +38,7 @@ const cli_option cli_drawn_options[] = {
     {NULL, NULL, 0, NULL, NULL, 0, 0},
 };
 const cli_option cli_model_options[] = {
+    {"", NULL, 0, NULL, "Models", 0, 0},
     {"layers", "N", CLI_INT, "2", "hidden layers", 1, 16},
     {"width", "N", CLI_INT, "200", "their width", 1, 100000},
     {"activation", "NAME", CLI_TEXT, "tanh", "an elementwise operation, 'noether list operations'", 0, 0},
@@ -48,11 +53,13 @@ const cli_option cli_model_options[] = {
     {NULL, NULL, 0, NULL, NULL, 0, 0},
 };
 const cli_option cli_training_options[] = {
+    {"", NULL, 0, NULL, "Training", 0, 0},
     {"loss", "NAME", CLI_TEXT, NULL, "'noether list losses'; each model has a default", 0, 0},
     {"window", "N", CLI_INT, NULL, "steps of a window of the rollout loss", 1, 1e6},
     {"train-starts", NULL, CLI_FLAG, NULL,
      "noisy states: losses of pairs and rollouts also train the first state of each", 0, 0},
-    {"optimiser", "NAME", CLI_TEXT, "adam", "adam or lbfgs", 0, 0},
+    {"optimiser", "NAME", CLI_TEXT, "adam",
+     "adam, lbfgs, lm (few parameters) or lsq (model hnn with one hidden layer)", 0, 0},
     {"steps", "N", CLI_INT, "2000", "of the optimiser", 1, 1e12},
     {"batch", "N", CLI_INT, "0", "samples in a step; 0: all", 0, 1e12},
     {"rate", "X", CLI_REAL, "0.002", "learning rate", 1e-12, 1e3},
@@ -292,7 +299,14 @@ static int set_up(cli *c, cli_setup *s, const char *models)
     *s = (cli_setup){0};
     int protocol = cli_text(c, "protocol") != NULL, status = CLI_OK;
     if (protocol) {
-        const hnn_protocol *p = hnn_protocol_find(cli_text(c, "protocol"), &c->error);
+        const char *words[64], *name = cli_text(c, "protocol");
+        const hnn_protocol *p = hnn_protocol_find(name, &c->error);
+        int n = 0;
+        for (; n < hnn_protocol_count() && n < 64; n++)
+            words[n] = hnn_protocol_at(n)->name;
+        if (!p && cli_nearest(name, n, words))
+            return cli_usage(c, "no protocol is called '%.40s': did you mean '%s'?", name,
+                             cli_nearest(name, n, words));
         if (!p)
             return cli_error(c);
         p->fill(&s->o);

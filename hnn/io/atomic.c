@@ -105,7 +105,7 @@ static int write_parts(const char *path, const void *a, size_t na, const void *b
     int code = HNN_OK;
     int fd = mkstemp(name.s);
     if (fd < 0) {
-        code = hnn_fail(e, HNN_EIO, "%s: cannot create %s: %s", path, name.s, strerror(errno));
+        code = hnn_fail(e, HNN_EIO, "%s: cannot write there: %s", path, strerror(errno));
         hnn_text_free(&name);
         return code;
     }

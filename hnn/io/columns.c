@@ -216,9 +216,15 @@ static int by_text_item(const char *path, const hnn_table *t, const char *s, siz
             if (strncmp(name, value, m) == 0 && (!name[m] || strchr(" [(", name[m])))
                 from = to = t->cols - t->names + i + 1;
         }
-        if (!from)
-            return hnn_fail(e, HNN_EARG, "%s: there is no column named '%s' (%d of %d columns have names)",
-                            path, value, t->names, t->cols);
+        if (!from) {
+            hnn_text all = {0};
+            for (int i = 0; i < t->names && all.n < 200; i++)
+                hnn_text_printf(&all, "%s%.40s", i ? ", " : ": ", t->name[i]);
+            hnn_fail(e, HNN_EARG, "%s: there is no column named '%s'; %d of %d columns have names%.260s",
+                     path, value, t->names, t->cols, all.s ? all.s : "");
+            hnn_text_free(&all);
+            return HNN_EARG;
+        }
     }
     if (from < 1 || to < from || to > t->cols)
         return hnn_fail(e, HNN_EARG, "%s: --columns %s=%s, the file has columns 1 to %d", path, key, value,
@@ -270,8 +276,9 @@ int hnn_table_roles(const char *path, const hnn_table *t, const char *columns, i
     if (!*dof)
         return hnn_fail(e, HNN_EARG, "%s: no column for q; use --columns q=...", path);
     if (!positions_only && count['p'] != *dof)
-        return hnn_fail(e, HNN_ESHAPE, "%s: %d columns of q and %d of p (or v); --coords q needs none", path,
-                        *dof, count['p']);
+        return hnn_fail(e, HNN_ESHAPE,
+                        "%s: %d columns of q and %d of p (or v), as many were needed; --coords q needs none",
+                        path, *dof, count['p']);
     if ((count['Q'] || count['P']) && (count['Q'] != *dof || count['P'] != *dof))
         return hnn_fail(e, HNN_ESHAPE, "%s: %d columns of dq and %d of dp, %d of each were needed", path,
                         count['Q'], count['P'], *dof);
