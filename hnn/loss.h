@@ -48,7 +48,9 @@ int hnn_objective_value(void *objective, const double theta[], double *f, double
 /* hnn_objective_batch - the same on the n samples with these numbers (rows NULL: all of them). */
 int hnn_objective_batch(hnn_objective *o, const double theta[], long n, const long rows[], double *f,
                         double g[], hnn_error *e);
-/* hnn_objective_residuals - r [rows] and the Jacobian [rows, size], row-major (NULL: not wanted); the loss is the mean of r^2. */
+/* hnn_objective_residuals - r [rows] and the Jacobian by the parameters [rows, parameters], row-major (NULL: not wanted); the loss is
+ * the mean of r^2. Where the loss has starts, the Jacobian is what is left of it when each start moves along, orthogonal to all
+ * that a start can do: its singular values are those of the parameters alone. */
 int hnn_objective_residuals(void *objective, const double theta[], double r[], double jacobian[],
                             hnn_error *e);
 

@@ -20,6 +20,7 @@ struct hnn_objective {
     int real, inputs, columns; /* columns: of the residual */
     int starts;                /* the third input is the tail of theta */
     long size;                 /* of theta */
+    long directions;           /* columns of the recorded Jacobian: parameters, coordinates of a start */
     ad_program *program, *jacobian;
     ad_work *work, *jacobian_work;
     int width[FIELDS];
@@ -76,11 +77,17 @@ static void from_program(const hnn_objective *o, long n, const void *from, doubl
         to[i] = f[i];
 }
 
-/* One directional derivative of the residual for each parameter: for few parameters. */
-static void record_jacobian(ad_tape *t, const hnn_model *m, const ad_var param[], ad_var residual,
-                            ad_var column[])
+/* One directional derivative of the residual for each parameter, then for each coordinate of the starts (0 of them: there are
+ * none): for few parameters. */
+static void record_jacobian(ad_tape *t, const hnn_model *m, const ad_var param[], ad_var start,
+                            int coordinates, ad_var residual, ad_var column[])
 {
     long k = 0;
+    for (int j = 0; j < coordinates; j++) {
+        ad_var one = ad_pad(ad_fill(t, 1, 1, 1.0), 0, 0, j, coordinates - 1 - j);
+        one = ad_expand(one, ad_rows(start), coordinates);
+        ad_jvp(1, &residual, 1, &start, &one, &column[m->size + j]);
+    }
     for (int i = 0; i < m->params; i++) {
         int rows = m->param[i].rows, cols = m->param[i].cols;
         for (int a = 0; a < rows; a++)
@@ -100,7 +107,7 @@ static int compile(hnn_objective *o, const hnn_loss_spec *s, const hnn_objective
     int n = m->params, jacobian = options->jacobian;
     ad_tape *t = ad_new();
     ad_var *in = calloc((size_t)(FIELDS + n + 1), sizeof *in),
-           *out = calloc((size_t)(n + 2 + jacobian * (m->size + 1)), sizeof *out);
+           *out = calloc((size_t)(n + 2 + jacobian * (o->directions + 1)), sizeof *out);
     int code = HNN_OK;
     if (!t || !in || !out) {
         code = hnn_fail(e, HNN_EMEM, "loss %s: out of memory", s->loss);
@@ -122,8 +129,8 @@ static int compile(hnn_objective *o, const hnn_loss_spec *s, const hnn_objective
     o->program = ad_compile(t, o->inputs + n, in, n + 1 + o->starts, out, &how);
     if (o->program && jacobian) {
         out[n + 1] = residual;
-        record_jacobian(t, m, param, residual, out + n + 2);
-        o->jacobian = ad_compile(t, o->inputs + n, in, (int)m->size + 1, out + n + 1, &how);
+        record_jacobian(t, m, param, in[THIRD], (int)(o->directions - m->size), residual, out + n + 2);
+        o->jacobian = ad_compile(t, o->inputs + n, in, (int)o->directions + 1, out + n + 1, &how);
     }
     if (ad_status(t))
         code = hnn_fail(e, ad_status(t) == AD_ENOMEM ? HNN_EMEM : HNN_EARG, "loss %s, model %s: %s", s->loss,
@@ -151,16 +158,15 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
         return hnn_fail(e, HNN_ESHAPE,
                         "loss %s: samples of %d states with %d degrees of freedom; needed %d and %d",
                         full.loss, x->states, x->dof, full.window + 1, m->spec.dof);
-    if (options.jacobian && (options.real != AD_F64 || full.starts))
-        return hnn_fail(e, HNN_EARG,
-                        "loss %s: residuals and their Jacobian are in double and without starts only",
-                        full.loss);
+    if (options.jacobian && options.real != AD_F64)
+        return hnn_fail(e, HNN_EARG, "loss %s: residuals and their Jacobian are in double only", full.loss);
     hnn_objective *o = calloc(1, sizeof *o);
     if (!o)
         return hnn_fail(e, HNN_EMEM, "loss %s: out of memory", full.loss);
     int derivatives = hnn_loss_find(full.loss, NULL)->derivatives;
     o->x = x, o->real = options.real, o->starts = full.starts, o->inputs = 2 + derivatives + full.starts;
     o->size = m->size + full.starts * x->n * 2 * x->dof;
+    o->directions = m->size + full.starts * 2 * x->dof;
     o->width[T] = x->states, o->width[Z] = x->states * 2 * x->dof,
     o->width[THIRD] = derivatives || full.starts ? 2 * x->dof : 0;
     code = hnn_model_copy(m, &o->m, e);
@@ -169,7 +175,8 @@ int hnn_objective_new(const hnn_loss_spec *s, const hnn_model *m, const hnn_samp
     const double *sample[FIELDS] = {x->t, x->z, x->dz};
     if (!code) {
         o->in = calloc((size_t)(FIELDS + m->params), sizeof *o->in);
-        o->out = calloc((size_t)m->params + 2 + (size_t)options.jacobian * size, sizeof *o->out);
+        o->out =
+            calloc((size_t)m->params + 2 + (size_t)options.jacobian * (size_t)o->directions, sizeof *o->out);
         o->theta = o->real == AD_F32 ? malloc(unit * size) : NULL;
         o->grad = malloc(unit * size);
         if (!o->in || !o->out || !o->grad || (o->real == AD_F32 && !o->theta))
@@ -274,6 +281,38 @@ int hnn_objective_value(void *objective, const double theta[], double *f, double
     return hnn_objective_batch(objective, theta, 0, NULL, f, g, e);
 }
 
+/* What is left of the columns of sample i when its start moves along, too: orthogonal to the columns of the starts. */
+static void eliminate(const hnn_objective *o, long i, double columns[])
+{
+    long rows = hnn_objective_rows(o), c = o->columns;
+    for (long k = o->m->size; k < o->directions; k++) {
+        double *s = columns + k * rows + i * c, before = 0, after = 0;
+        for (long j = 0; j < c; j++)
+            before += s[j] * s[j];
+        for (int twice = 0; twice < 2; twice++)
+            for (long l = o->m->size; l < k; l++) {
+                const double *q = columns + l * rows + i * c;
+                double dot = 0;
+                for (long j = 0; j < c; j++)
+                    dot += q[j] * s[j];
+                for (long j = 0; j < c; j++)
+                    s[j] -= dot * q[j];
+            }
+        for (long j = 0; j < c; j++)
+            after += s[j] * s[j];
+        double length = after > 1e-24 * before ? sqrt(after) : INFINITY; /* else it depends on those before */
+        for (long j = 0; j < c; j++)
+            s[j] /= length;
+        for (long l = 0; l < o->m->size; l++) {
+            double *p = columns + l * rows + i * c, dot = 0;
+            for (long j = 0; j < c; j++)
+                dot += p[j] * s[j];
+            for (long j = 0; j < c; j++)
+                p[j] -= dot * s[j];
+        }
+    }
+}
+
 int hnn_objective_residuals(void *objective, const double theta[], double r[], double jacobian[],
                             hnn_error *e)
 {
@@ -281,16 +320,18 @@ int hnn_objective_residuals(void *objective, const double theta[], double r[], d
     long rows = hnn_objective_rows(o), size = o->m->size;
     if (!o->jacobian)
         return hnn_fail(e, HNN_EARG, "loss: the objective was made without its Jacobian");
-    double *columns = malloc(sizeof *columns * (size_t)(rows * size) + 1);
+    double *columns = malloc(sizeof *columns * (size_t)(rows * o->directions) + 1);
     if (!columns)
         return hnn_fail(e, HNN_EMEM, "loss: out of memory for %ld residuals by %ld parameters", rows, size);
     for (int k = 0; k < o->inputs; k++)
         o->in[k] = o->all[k];
     bind_parameters(o, theta);
     o->out[0] = r;
-    for (long k = 0; k < size; k++)
+    for (long k = 0; k < o->directions; k++)
         o->out[1 + k] = columns + k * rows;
     int code = run(o->jacobian_work, (int)o->x->n, o, e);
+    for (long i = 0; i < o->x->n && o->starts && jacobian && !code; i++)
+        eliminate(o, i, columns);
     for (long i = 0; i < rows && jacobian && !code; i++)
         for (long k = 0; k < size; k++)
             jacobian[i * size + k] = columns[k * rows + i];

@@ -170,6 +170,8 @@ int hnn_fitter_new(const hnn_model *m, const hnn_loss_spec *loss, const hnn_samp
     if (k->jacobian && size > LM_PARAMETERS)
         return hnn_fail(e, HNN_EARG, "%s: %ld parameters, at most %d; lbfgs takes any number", k->name, size,
                         LM_PARAMETERS);
+    if (k->jacobian && loss->starts)
+        return hnn_fail(e, HNN_EARG, "%s: trains no first states; adam and lbfgs do", k->name);
     hnn_fitter *f = malloc(sizeof *f);
     if (!f)
         return hnn_fail(e, HNN_EMEM, "%s: out of memory", k->name);

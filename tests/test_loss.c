@@ -346,6 +346,55 @@ Test(loss, the_corrected_midpoint_field_stays_hamiltonian)
 
 /* ---- Objectives --------------------------------------------------------------------------------------------------------- */
 
+/* The Jacobian with starts eliminated has the normal matrix that is the Schur complement of the full one. */
+Test(loss, jacobian_with_starts_is_that_of_the_parameters_alone)
+{
+    static const hnn_constant c[] = {{"k", 0.9, 1}, {"m", 1.1, 1}};
+    hnn_model_spec spec = {.model = "text", .dof = 1, .H = "p^2/(2*m)+k*q^2", .constant = c, .constants = 2};
+    hnn_model *m = NULL;
+    hnn_error e = {0};
+    cr_assert_eq(hnn_model_new(&spec, 0, &m, &e), HNN_OK);
+    hnn_loss_spec s = {.loss = "rollout", .window = 3, .starts = 1};
+    double t[12], z[24], dz[6], theta[8], J[24 * 2], r[24], up[24], full[24][8], N[8][8] = {{0}};
+    hnn_samples x = {.dof = 1, .states = 4, .n = 3, .t = t, .z = z};
+    fake(1, 4, t, z, dz);
+    hnn_objective *o = NULL;
+    cr_assert_eq(hnn_objective_new(&s, m, &x, &(hnn_objective_options){.jacobian = 1}, &o, &e), HNN_OK, "%s",
+                 e.message);
+    cr_assert_eq(hnn_objective_rows(o), 24);
+    cr_assert_eq(hnn_objective_size(o), 8);
+    for (int k = 0; k < 8; k++)
+        theta[k] = k < 2 ? m->theta[k] : 0.02 * (k - 4);
+    for (int k = 0; k < 8; k++) { /* central differences, h = 1e-5: O(h^2) + eps/h = 1e-10 */
+        double keep = theta[k];
+        theta[k] = keep + 1e-5;
+        cr_assert_eq(hnn_objective_residuals(o, theta, up, NULL, &e), HNN_OK);
+        theta[k] = keep - 1e-5;
+        cr_assert_eq(hnn_objective_residuals(o, theta, r, NULL, &e), HNN_OK);
+        theta[k] = keep;
+        for (int i = 0; i < 24; i++)
+            full[i][k] = (up[i] - r[i]) / 2e-5;
+    }
+    cr_assert_eq(hnn_objective_residuals(o, theta, r, J, &e), HNN_OK);
+    for (int a = 0; a < 8; a++)
+        for (int b = 0; b < 8; b++)
+            for (int i = 0; i < 24; i++)
+                N[a][b] += full[i][a] * full[i][b];
+    for (int k = 7; k >= 2; k--) /* eliminate the starts */
+        for (int a = 0; a < k; a++)
+            for (int b = 0; b < k; b++)
+                N[a][b] -= N[a][k] * N[k][b] / N[k][k];
+    for (int a = 0; a < 2; a++)
+        for (int b = 0; b < 2; b++) {
+            double got = 0;
+            for (int i = 0; i < 24; i++)
+                got += J[2 * i + a] * J[2 * i + b];
+            cr_expect_float_eq(got, N[a][b], 1e-8, "%d %d: %.12g, not %.12g", a, b, got, N[a][b]);
+        }
+    hnn_objective_free(o);
+    hnn_model_free(m);
+}
+
 Test(loss, objective_of_a_batch_float_jacobian_and_naive_programs_agree)
 {
     for (int c = 0; c < 2; c++) { /* with and without derivatives */

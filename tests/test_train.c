@@ -474,7 +474,7 @@ Test(train, first_states_that_are_trained_give_better_constants_from_noisy_state
     static const struct {
         hnn_train_options o;
         const char *says;
-    } wrong[] = {{{.batch = 5}, "on all samples, not on 5"}, {{.optimiser = "lm"}, "without starts"}};
+    } wrong[] = {{{.batch = 5}, "on all samples, not on 5"}, {{.optimiser = "lm"}, "no first states"}};
     hnn_train_result r;
     hnn_error e = {0};
     for (int i = 0; i < 2; i++) {

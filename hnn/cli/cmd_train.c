@@ -21,7 +21,7 @@ static void on_progress(void *user, const hnn_progress *p)
 
 typedef struct fitted {
     int n;
-    long rows;
+    long rows, free; /* equations; those beyond the unknowns */
     double *r, *J, *s, *v,
         *se; /* residuals, their Jacobian, its singular values and right vectors, standard errors */
 } fitted;
@@ -29,15 +29,17 @@ typedef struct fitted {
 /* A direction whose singular value is below this share of the largest is not seen in the data: round-off of J. */
 static const double unseen = 1e-10;
 
-static int linearise(const hnn_compare_model *row, const hnn_model *m, const hnn_samples *x, fitted *f,
-                     hnn_error *e)
+/* theta: the constants, then the trained starts, where there are some */
+static int linearise(const hnn_compare_model *row, const hnn_model *m, const hnn_samples *x,
+                     const double theta[], fitted *f, hnn_error *e)
 {
     hnn_objective *o = NULL;
     const hnn_objective_options options = {.jacobian = 1};
     int code = hnn_objective_new(&row->loss, m, x, &options, &o, e), n = f->n = (int)m->size;
     f->rows = code ? 0 : hnn_objective_rows(o);
-    if (!code && f->rows < n)
-        code = hnn_fail(e, HNN_ESHAPE, "%ld equations for %d constants", f->rows, n);
+    f->free = code ? 0 : f->rows - hnn_objective_size(o);
+    if (!code && f->free < 0)
+        code = hnn_fail(e, HNN_ESHAPE, "%ld equations for %ld unknowns", f->rows, hnn_objective_size(o));
     f->r = calloc((size_t)f->rows + 1, sizeof *f->r);
     f->J = calloc((size_t)f->rows * (size_t)n + 1, sizeof *f->J);
     f->s = calloc((size_t)(2 * n + n * n), sizeof *f->s);
@@ -45,35 +47,30 @@ static int linearise(const hnn_compare_model *row, const hnn_model *m, const hnn
         code = hnn_fail(e, HNN_EMEM, "out of memory for %ld equations of %d constants", f->rows, n);
     if (!code) {
         f->se = f->s + n, f->v = f->se + n;
-        code = hnn_objective_residuals(o, m->theta, f->r, f->J, e);
+        code = hnn_objective_residuals(o, theta, f->r, f->J, e);
     }
     code = code ? code : hnn_svd((int)f->rows, n, f->J, f->s, NULL, f->v, e);
     hnn_objective_free(o);
     return code;
 }
 
-static int constants(cli *c, const hnn_compare_model *row, const hnn_model *m, const hnn_samples *x)
+static int constants(cli *c, const hnn_compare_model *row, const hnn_model *m, const hnn_samples *x,
+                     const double starts[])
 {
-    if (row->loss.starts) { /* their errors and those of the constants depend on each other */
-        hnn_text_add(&c->out, "constants; no standard errors beside first states that are trained, too\n");
-        for (long i = 0; i < m->size; i++)
-            hnn_text_printf(&c->out, "  %s = %.10g\n", m->param[i].name, m->theta[i]);
-        cli_json_array(&c->json, "constants");
-        for (long i = 0; i < m->size; i++) {
-            cli_json_object(&c->json, NULL);
-            cli_json_text(&c->json, "name", m->param[i].name);
-            cli_json_number(&c->json, "value", m->theta[i]);
-            cli_json_close(&c->json);
-        }
-        cli_json_close(&c->json);
-        return CLI_OK;
-    }
     fitted f = {0};
-    int code = linearise(row, m, x, &f, &c->error), n = f.n, rank = 0;
+    long moved = starts ? x->n * 2 * x->dof : 0, each = 2 * x->dof;
+    double *theta = malloc(sizeof *theta * (size_t)(m->size + moved));
+    if (!theta)
+        return cli_fail(c, "out of memory for %ld numbers", m->size + moved);
+    memcpy(theta, m->theta, sizeof *theta * (size_t)m->size);
+    for (long i = 0; i < moved; i++)
+        theta[m->size + i] = starts[i] - x->z[i / each * x->states * each + i % each];
+    int code = linearise(row, m, x, theta, &f, &c->error), n = f.n, rank = 0;
+    free(theta);
     double square = 0;
     for (long i = 0; i < f.rows && !code; i++)
         square += f.r[i] * f.r[i];
-    double sigma = f.rows > n ? sqrt(square / (double)(f.rows - n)) : NAN;
+    double sigma = f.free > 0 ? sqrt(square / (double)f.free) : NAN;
     for (int j = 0; j < n && !code; j++)
         rank += f.s[j] > unseen * f.s[0];
     if (!code) {
@@ -218,7 +215,7 @@ static int finish(cli *c, cli_setup *s, hnn_drawn *d, hnn_compare_run *run, cons
         return status == CLI_OK ? CLI_INTERRUPTED : status;
     }
     if (status == CLI_OK && (m->row->flags & HNN_MODEL_TEXT) && m->size && m->size <= CLI_CONSTANTS)
-        status = constants(c, &s->o.model[0], m, x);
+        status = constants(c, &s->o.model[0], m, x, r->starts);
     if (status == CLI_OK)
         status = measure(c, s, d, run);
     if (status == CLI_OK)
