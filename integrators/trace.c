@@ -107,7 +107,7 @@ static void addh(ode_space *s, int part, int dst, ode_num c, int src)
     for (int k = from(d, part); k < to(d, part); k++)
         put_part(d, dst, k, sum(d, dst, h, src, k));
 }
-static void sum(ode_space *s, int dst, int src, const ode_sum *terms)
+static void sum_slots(ode_space *s, int dst, int src, const ode_sum *terms)
 {
     if (dst != src)
         set(s, ODE_ALL, dst, src);
@@ -341,8 +341,8 @@ static void solve(ode_space *s, int n, const int y[], const int g[], ode_map *ma
     ad_func_free(f);
     free(outside.outer);
 }
-static const ode_ops trace_ops = {set, add,   addh,   sum,  eval,     rotate, pick, mix,
-                                  dot, entry, energy, plus, quotient, put,    addr, solve};
+static const ode_ops trace_ops = {set, add,   addh,   sum_slots, eval,     rotate, pick, mix,
+                                  dot, entry, energy, plus,      quotient, put,    addr, solve};
 
 /* The functions of the recorded field that a step may call. */
 static const ad_func *function(ode_recorded *r, int what)
