@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "problem.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,46 +35,31 @@ static int jacobian(void *user, double t, const double y[], double B[])
     return go_on(f->jacobian(f->user, t, y, B));
 }
 
-/* H = T(p) + V(q), and T quadratic: the mixed second derivatives are 0, and those of p the same, at random states. For
- * the analytic functions that texts are, one state would almost surely do. */
+/* H = T(p) + V(q, t) or not, T quadratic or not: as recorded, with the parameters it has (a coupling of 0 couples nothing). */
 static unsigned shape_of_H(const cli_problem *p)
 {
-    enum { STATES = 6, MOST = 64 };
-    int n = p->dof, size = 2 * n, finite = 0;
-    unsigned kind = ODE_SEPARABLE | ODE_QUADRATIC_T;
-    if (n > MOST || !(p->field.kind & ODE_CANONICAL))
+    const hnn_model *m = p->model;
+    unsigned kind = 0;
+    if (!(p->field.kind & ODE_CANONICAL))
         return 0;
-    double *work = malloc(sizeof *work * (size_t)(2 * size + 2 * size * size)), *lo = work, *hi = lo + size,
-           *A = hi + size, *first = A + size * size;
-    if (!work || hnn_system_box(&p->row, n, p->value, lo, hi, NULL)) {
-        free(work);
-        return 0;
+    ad_tape *t = ad_new();
+    ad_var *param = calloc((size_t)m->params + 1, sizeof *param);
+    const double **value = calloc((size_t)m->params + 1, sizeof *value);
+    if (t && param && value) {
+        hnn_model_pointers(m, m->theta, value);
+        for (int i = 0; i < m->params; i++) {
+            int rows = m->param[i].rows, cols = m->param[i].cols;
+            param[i] = rows * cols == 1 ? ad_fill(t, 1, 1, *value[i]) : ad_const(t, rows, cols, value[i]);
+        }
+        ad_var z = ad_input(t, "z", 1, 2 * p->dof), time = ad_input(t, "t", 1, 1),
+               H = hnn_model_energy(m, param, z, time);
+        ode_recorded *r = ode_recorded_new(&(ode_recording){.H = H, .y = z, .t = time});
+        kind = ode_recorded_field(r)->kind & (ODE_SEPARABLE | ODE_QUADRATIC_T);
+        ode_recorded_free(r);
     }
-    for (int k = 0; k < STATES; k++) {
-        hnn_rng r = hnn_rng_stream(0, HNN_RNG_USER, (uint64_t)k);
-        double z[2 * MOST], scale = 0;
-        for (int i = 0; i < size; i++)
-            z[i] = hnn_rng_between(&r, lo[i], hi[i]);
-        int bad = hnn_flow_hessian(p->flow, 1, 0, z, A, NULL);
-        for (int i = 0; i < size * size && !bad; i++)
-            bad = !isfinite(A[i]);
-        if (bad)
-            continue;
-        if (!finite++)
-            memcpy(first, A, sizeof *A * (size_t)(size * size));
-        for (int i = n; i < size; i++)
-            for (int j = n; j < size; j++)
-                scale = fmax(scale, fabs(A[i * size + j]));
-        for (int i = n; i < size; i++)
-            for (int j = 0; j < size; j++) {
-                if (j < n && A[i * size + j] != 0)
-                    kind = 0;
-                else if (j >= n && fabs(A[i * size + j] - first[i * size + j]) > 1e-13 * scale)
-                    kind &= ~(unsigned)ODE_QUADRATIC_T;
-            }
-    }
-    free(work);
-    return finite > 1 ? kind : 0;
+    free(param), free(value);
+    ad_free(t);
+    return kind;
 }
 
 int cli_problem_open(cli *c, cli_problem *p)
