@@ -286,7 +286,7 @@ ODE_API void ode_reversible_grid(const ode_reversible *x, double *q, double *p);
 /* ode_reversible_back - undoes n steps of a recorded field (ode_recorded_field) and takes derivatives along: dy, the derivative of a
  * function by the state now, becomes that by the state n steps ago; to *dt, *dh and dparam[i] (as ode_recorded_set gave it) is
  * added what these steps contribute by start time, step and parameters; each may be NULL. Of a function of several states: go
- * back to the next one, add its derivative to dy, go on. */
+ * back to the next one, add its derivative to dy, go on. After an error state and derivatives are of no use. */
 ODE_API int ode_reversible_back(ode_reversible *x, int64_t n, double dy[], double *dt, double *dh,
                                 double *const dparam[]);
 
