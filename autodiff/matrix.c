@@ -77,7 +77,12 @@ ad_var ad_jacobian(ad_var y, ad_var x)
     ad_part p;
     int32_t m, n, blocked;
     ad_tape *t = x.tape;
-    if (!fixed("ad_jacobian", y, x, &m, &n) || !ad_part_open(&p, "ad_jacobian", 1, &y, 1, &x))
+    ad_var whole;
+    if (!fixed("ad_jacobian", y, x, &m, &n))
+        return ad_void(t ? t : y.tape);
+    if (ad_by_pattern("ad_jacobian", y, x, false, &whole))
+        return whole;
+    if (!ad_part_open(&p, "ad_jacobian", 1, &y, 1, &x))
         return ad_void(t ? t : y.tape);
     if (ad_is_number(y)) {
         ad_part_close(&p);
@@ -139,14 +144,16 @@ ad_var ad_hessian(ad_var y, ad_var x)
     ad_part p;
     int32_t m, n, blocked;
     ad_tape *t = x.tape;
-    if (!scalar("ad_hessian", y) || !fixed("ad_hessian", ad_num(0), x, &m, &n) ||
-        !ad_part_open(&p, "ad_hessian", 1, &y, 1, &x))
+    ad_var whole;
+    if (!scalar("ad_hessian", y) || !fixed("ad_hessian", ad_num(0), x, &m, &n))
         return ad_void(t ? t : y.tape);
-    if ((int64_t)n * n > INT_MAX) {
-        ad_part_close(&p);
+    if ((int64_t)n * n > INT_MAX)
         return ad_fail(t, AD_ESHAPE, "ad_hessian: x has %d elements; the matrix would have more than 2^31",
                        n);
-    }
+    if (ad_by_pattern("ad_hessian", y, x, true, &whole))
+        return whole;
+    if (!ad_part_open(&p, "ad_hessian", 1, &y, 1, &x))
+        return ad_void(t ? t : y.tape);
     ad_var h = ad_void(t), d, v = ad_part_leaf(&p, ad_rows(x), ad_cols(x));
     ad_var g = ad_is_number(y) ? ad_fill(p.t, ad_rows(x), ad_cols(x), 0) : ad_grad(p.y[0], p.x[0]);
     ad_jvp(1, &g, 1, p.x, &v, &d);

@@ -29,4 +29,8 @@ HIDDEN int ad_part_status(ad_part *p);                      /* an error of the c
 HIDDEN int ad_lift(ad_part *p, ad_var v, ad_var value, int n, const ad_var root[], ad_var out[],
                    int32_t *blocked);
 
+/* sparse.c: the whole Jacobian of y, or Hessian of y [1,1], by its pattern, where that takes at most half of the directions
+ * (or an error was found: *out is void then); false where the directions one by one are no dearer. */
+HIDDEN bool ad_by_pattern(const char *who, ad_var y, ad_var x, bool hessian, ad_var *out);
+
 #endif

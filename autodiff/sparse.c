@@ -24,6 +24,29 @@ static bool read_columns(const ad_pattern *a, reading *r)
     return r->count >= 0;
 }
 
+/* J by its columns or by its rows, whichever takes fewer products. */
+static bool read_best(const ad_pattern *a, reading *f, bool *forward)
+{
+    ad_pattern b = {0};
+    reading g = {0};
+    bool ok = ad_pattern_transpose(a, &b) && read_columns(a, f) && read_columns(&b, &g);
+    *forward = !ok || f->count <= g.count;
+    if (!*forward) { /* entries of the transpose in the order of a: each row of it is passed once, ascending */
+        int32_t *next = b.start;
+        for (int32_t i = 0; i < a->m; i++)
+            for (int32_t k = a->start[i]; k < a->start[i + 1]; k++)
+                f->index[k] = g.index[next[a->col[k]]++];
+        free(f->color);
+        f->color = g.color;
+        f->count = g.count;
+        g.color = NULL;
+    }
+    free(g.color);
+    free(g.index);
+    ad_pattern_free(&b);
+    return ok;
+}
+
 /* Of a symmetric pattern: entry (i,j) is read in row i where colour j is alone there, else in row j. */
 static bool read_symmetric(const ad_pattern *a, reading *r)
 {
@@ -180,8 +203,8 @@ ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
 {
     static const char who[] = "ad_jacobian_sparse";
     ad_part p;
-    ad_pattern a, b = {0};
-    reading f = {0}, g = {0};
+    ad_pattern a;
+    reading f = {0};
     ad_var out;
     ad_tape *t = x.tape ? x.tape : y.tape;
     if (!asked(who, y, x, false, nnz, row, col) || !ad_part_open(&p, who, 1, &y, 1, &x))
@@ -191,26 +214,13 @@ ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
         ad_part_close(&p);
         return failed(t, NULL, nnz, row, col);
     }
-    bool ok = ad_pattern_transpose(&a, &b) && read_columns(&a, &f) && read_columns(&b, &g),
-         forward = f.count <= g.count;
-    if (ok &&
-        !forward) { /* entries of the transpose in the order of a: each row of it is passed once, ascending */
-        int32_t *next = b.start;
-        for (int32_t i = 0; i < a.m; i++)
-            for (int32_t k = a.start[i]; k < a.start[i + 1]; k++)
-                f.index[k] = g.index[next[a.col[k]]++];
-        free(f.color);
-        f.color = g.color;
-        f.count = g.count;
-        g.color = NULL;
-    }
+    bool forward, ok = read_best(&a, &f, &forward);
     ok = ok && listed(&a, false, nnz, row, col, f.index);
     out = ok ? compressed(&p, &a, &f, forward, py, *nnz, (ad_var[]){y, x}) : failed(t, who, nnz, row, col);
     if (ad_is_void(out))
         failed(t, NULL, nnz, row, col);
-    free(f.color), free(f.index), free(g.color), free(g.index);
+    free(f.color), free(f.index);
     ad_pattern_free(&a);
-    ad_pattern_free(&b);
     ad_part_close(&p);
     return out;
 }
@@ -246,4 +256,64 @@ ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
     ad_pattern_free(&b);
     ad_part_close(&p);
     return out;
+}
+
+/* Whole matrices ----------------------------------------------------------------------------------------- */
+
+enum { WORTH = 16 }; /* directions, fewer of which are not worth a pattern */
+
+/* The entries [1,nnz] put where they belong, zeros elsewhere; of a symmetric matrix they are the lower triangle. */
+static ad_var spread(const ad_part *p, ad_var entries, int nnz, const int *row, const int *col, int32_t m,
+                     int32_t n, bool symmetric)
+{
+    int *index = malloc((size_t)m * (size_t)n * sizeof *index);
+    if (!index)
+        return ad_fail(p->home, AD_ENOMEM, "%s: out of memory", p->who);
+    for (int64_t k = 0; k < (int64_t)m * n; k++)
+        index[k] = nnz; /* the zero behind them */
+    for (int k = 0; k < nnz; k++) {
+        index[(int64_t)row[k] * n + col[k]] = k;
+        if (symmetric)
+            index[(int64_t)col[k] * n + row[k]] = k;
+    }
+    ad_var both[2] = {entries, ad_fill(p->home, 1, 1, 0)};
+    ad_var all = ad_gather_cols(ad_concat_cols(2, both), m * n, index);
+    free(index);
+    return ad_reshape(all, m, n);
+}
+
+bool ad_by_pattern(const char *who, ad_var y, ad_var x, bool hessian, ad_var *out)
+{
+    int32_t n = ad_rows(x) * ad_cols(x), m = hessian ? n : ad_rows(y) * ad_cols(y), least = m < n ? m : n;
+    ad_part p;
+    ad_pattern a = {0}, b = {0};
+    reading r = {0};
+    int nnz, *row = NULL, *col = NULL;
+    bool forward = true, cheaper = false, in_the_way = false;
+    *out = ad_void(x.tape);
+    if (least < WORTH || ad_is_number(y))
+        return false;
+    if (!ad_part_open(&p, who, 1, &y, 1, &x))
+        return true;
+    for (int32_t id = 0; id < p.t->n; id++) /* products cannot be rows of one graph */
+        in_the_way = in_the_way || ad_at_id(p.t, id)->rows < 0 || ad_has_object(ad_at_id(p.t, id)->op);
+    if (!in_the_way) {
+        ad_var g = hessian ? ad_grad(p.y[0], p.x[0]) : p.y[0];
+        bool ok = !ad_part_status(&p) && ad_pattern_of(&p, g, p.x[0], &a);
+        ok = ok &&
+             (hessian ? ad_pattern_mirror(&a, &b) && read_symmetric(&b, &r) : read_best(&a, &r, &forward));
+        cheaper = ok && 2 * (int64_t)r.count <= least;
+        ok = ok && (!cheaper || listed(hessian ? &b : &a, hessian, &nnz, &row, &col, r.index));
+        if (ok && cheaper)
+            *out = spread(&p, compressed(&p, hessian ? &b : &a, &r, forward, g, nnz, (ad_var[]){y, x}), nnz,
+                          row, col, m, n, hessian);
+        else if (!ok && !p.home->status)
+            ad_fail(p.home, AD_ENOMEM, "%s: out of memory", who);
+    }
+    free(row), free(col), free(r.color), free(r.index);
+    ad_pattern_free(&a);
+    ad_pattern_free(&b);
+    cheaper = cheaper || p.home->status;
+    ad_part_close(&p);
+    return cheaper;
 }

@@ -49,12 +49,47 @@ static int check(const char *what, ad_var sparse, int nnz, const int *row, const
     return nnz;
 }
 
+/* The Jacobian by a tangent for each element of x, one after the other; ad_jacobian and ad_hessian must agree, too. */
+static ad_var by_columns(const char *what, ad_var y, ad_var x, ad_var other)
+{
+    if (ad_is_number(y))
+        y = ad_fill(x.tape, 1, 1, y.value);
+    int m = ad_rows(y) * ad_cols(y), n = ad_rows(x) * ad_cols(x);
+    ad_var *d = malloc((size_t)n * sizeof *d);
+    double *e = calloc((size_t)n, sizeof *e);
+    for (int j = 0; j < n; j++) {
+        e[j] = 1;
+        ad_var v = ad_const(x.tape, ad_rows(x), ad_cols(x), e);
+        ad_jvp(1, &y, 1, &x, &v, &d[j]);
+        d[j] = ad_reshape(d[j], 1, m);
+        e[j] = 0;
+    }
+    ad_var dense = ad_transpose(ad_concat_rows(n, d));
+    free(d);
+    free(e);
+    cr_assert(ad_rows(other) == m && ad_cols(other) == n, "%s: %s", what, ad_message(x.tape));
+    double *kept = malloc((size_t)m * (size_t)n * sizeof *kept), scale = 1;
+    const double *v = ad_value(other);
+    cr_assert(v, "%s: %s", what, ad_message(x.tape));
+    memcpy(kept, v, (size_t)m * (size_t)n * sizeof *kept);
+    v = ad_value(dense);
+    cr_assert(v, "%s: %s", what, ad_message(x.tape));
+    for (int k = 0; k < m * n; k++)
+        scale = fmax(scale, fabs(v[k]));
+    for (int k = 0; k < m * n; k++)
+        cr_assert(fabs(v[k] - kept[k]) <= 1e-12 * scale, "%s: (%d,%d) is %.17g, not %.17g", what, k / n,
+                  k % n, kept[k], v[k]);
+    free(kept);
+    return dense;
+}
+
 static int hessian(const char *what, ad_var y, ad_var x)
 {
     int nnz, *row, *col, n = ad_rows(x) * ad_cols(x);
     ad_var s = ad_hessian_sparse(y, x, &nnz, &row, &col);
     cr_assert_eq(ad_status(x.tape), AD_OK, "%s: %s", what, ad_message(x.tape));
-    check(what, s, nnz, row, col, ad_hessian(y, x), n, n, 1);
+    ad_var g = ad_is_number(y) ? ad_fill(x.tape, ad_rows(x), ad_cols(x), 0) : ad_grad(y, x);
+    check(what, s, nnz, row, col, by_columns(what, g, x, ad_hessian(y, x)), n, n, 1);
     free(row), free(col);
     return nnz;
 }
@@ -63,7 +98,8 @@ static int jacobian(const char *what, ad_var y, ad_var x)
     int nnz, *row, *col;
     ad_var s = ad_jacobian_sparse(y, x, &nnz, &row, &col);
     cr_assert_eq(ad_status(x.tape), AD_OK, "%s: %s", what, ad_message(x.tape));
-    check(what, s, nnz, row, col, ad_jacobian(y, x), ad_rows(y) * ad_cols(y), ad_rows(x) * ad_cols(x), 0);
+    check(what, s, nnz, row, col, by_columns(what, y, x, ad_jacobian(y, x)), ad_rows(y) * ad_cols(y),
+          ad_rows(x) * ad_cols(x), 0);
     free(row), free(col);
     return nnz;
 }
@@ -286,6 +322,36 @@ Test(sparse, chain_of_1000_sites_is_a_band_found_in_linear_time)
     }
 }
 
+/* The whole Hessian and Jacobian of a chain take the products of its band, not one for each site. */
+Test(sparse, whole_matrices_are_made_of_the_entries_where_these_are_few)
+{
+    enum { SITES = 40 };
+    ad_tape *t = ad_new();
+    ad_var q = ad_input(t, "q", 1, SITES),
+           d = ad_sub(ad_cols_of(q, 1, SITES - 1), ad_cols_of(q, 0, SITES - 1));
+    ad_var y = ad_sum(ad_exp(ad_square(d))), all = ad_mul(y, y); /* a band; every entry */
+    ad_var out[4] = {ad_hessian(y, q), ad_jacobian(ad_sin(d), q), ad_hessian(all, q), ad_grad(y, q)};
+    double v[SITES], flops[4];
+    for (int i = 0; i < SITES; i++)
+        v[i] = 0.5 * sin(i * i);
+    ad_set(q, 1, v);
+    for (int k = 0; k < 4; k++) {
+        ad_report r;
+        ad_program *p = ad_compile(t, 1, &q, 1, &out[k], NULL);
+        cr_assert(p, "%s", ad_message(t));
+        ad_program_report(p, &r);
+        ad_program_free(p);
+        flops[k] = r.flops;
+    }
+    cr_assert(flops[0] < 12 * flops[3], "%g flops, gradient %g", flops[0], flops[3]);
+    cr_assert(flops[1] < 12 * flops[3], "%g flops, gradient %g", flops[1], flops[3]);
+    cr_assert(flops[2] > 20 * flops[3], "%g flops, gradient %g", flops[2], flops[3]);
+    cr_assert_eq(hessian("chain", y, q), 2 * SITES - 1);
+    cr_assert_eq(jacobian("springs", ad_sin(d), q), 2 * (SITES - 1));
+    cr_assert_eq(hessian("product", all, q), SITES * (SITES + 1) / 2);
+    ad_free(t);
+}
+
 Test(sparse, shapes_with_few_or_no_entries)
 {
     ad_tape *t = ad_new();
@@ -416,13 +482,13 @@ Test(sparse, errors_say_what_was_given_and_leave_no_lists)
 
 Test(sparse, every_allocation_that_fails_is_an_error_and_no_leak)
 {
-    for (int what = 0; what < 5; what++)
+    for (int what = 0; what < 7; what++)
         for (long n = 1;; n++) {
             failalloc_arm(n, what % 2);
             ad_tape *t = ad_new();
-            int status = AD_ENOMEM, nnz, *row, *col;
+            int status = AD_ENOMEM, nnz, *row = NULL, *col = NULL;
             if (t) {
-                ad_var x = ad_input(t, "x", 1, 6), z = ad_input(t, "z", AD_BATCH, 2),
+                ad_var x = ad_input(t, "x", 1, what < 5 ? 6 : 18), z = ad_input(t, "z", AD_BATCH, 2),
                        w = ad_input(t, "w", 2, 3), h;
                 ad_var d = ad_sub(ad_cols_of(x, 1, 5), ad_cols_of(x, 0, 5));
                 if (what == 0)
@@ -434,6 +500,10 @@ Test(sparse, every_allocation_that_fails_is_an_error_and_no_leak)
                     h = ad_hessian_sparse(ad_mean(ad_square(ad_matmul(z, w))), w, &nnz, &row, &col);
                 else if (what == 3)
                     h = ad_jacobian_sparse(ad_sum(ad_exp(x)), x, &nnz, &row, &col);
+                else if (what == 5)
+                    h = ad_hessian(ad_sum(ad_exp(x)), x);
+                else if (what == 6)
+                    h = ad_jacobian(ad_exp(x), x);
                 else {
                     ad_var y = ad_exp(x);
                     ad_func *f = ad_func_new(1, &x, 1, &y);
