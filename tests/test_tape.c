@@ -96,6 +96,35 @@ Test(tape, an_unbound_input_is_one_clear_error)
     ad_free(t);
 }
 
+/* A constant is its bits: no NaN or infinity is an error, none is taken for another number, and all ways agree. */
+Test(tape, constants_that_are_not_numbers_are_values_like_others)
+{
+    ad_tape *t = ad_new();
+    double v[4] = {NAN, INFINITY, -INFINITY, -0.0}, x = 2, got[4];
+    ad_var c = ad_const(t, 1, 4, v);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 4; k++)
+            cr_assert_eq(ad_fill(t, 1, 2, v[i]).id == ad_fill(t, 1, 2, v[k]).id, i == k, "%d %d", i, k);
+    cr_assert_neq(ad_fill(t, 1, 2, 0.0).id, ad_fill(t, 1, 2, -0.0).id);
+    ad_var in = ad_input(t, "x", 1, 1), y = ad_mul(c, in), n = ad_mul(ad_num(NAN), in),
+           z = ad_add(in, ad_num(NAN)), w = ad_where(ad_lt(in, 0.0), ad_num(NAN), in);
+    ad_set(in, 1, &x);
+    cr_assert(isnan(ad_scalar(n)) && isnan(ad_scalar(z)) && ad_scalar(w) == 2);
+    cr_assert(isnan(ad_scalar(ad_grad(n, in))) && ad_scalar(ad_grad(w, in)) == 1);
+    for (int opt = AD_OPT_FULL; opt <= AD_OPT_NONE; opt++) {
+        ad_program *p = ad_compile(t, 1, &in, 1, &y, &(ad_options){.opt = opt});
+        cr_assert(p, "%s", ad_message(t));
+        ad_work *run = ad_work_new(p, NULL);
+        cr_assert_eq(ad_run(run, 1, (const void *[]){&x}, (void *[]){got}), AD_OK);
+        cr_assert(isnan(got[0]) && got[1] == INFINITY && got[2] == -INFINITY && got[3] == 0 &&
+                  signbit(got[3]));
+        ad_work_free(run);
+        ad_program_free(p);
+    }
+    cr_assert_eq(ad_status(t), AD_OK);
+    ad_free(t);
+}
+
 Test(tape, a_null_tape_gives_void_values)
 {
     ad_var x = ad_input(NULL, "x", 1, 1);
