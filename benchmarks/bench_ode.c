@@ -1,5 +1,5 @@
 /* bench_ode.c - integrators against hand-written C in the same run: a JSON line for each figure, the answer checked.
- * Invariant: a ratio is of medians of times taken in turns, so that both see the same machine. */
+ * Invariant: a ratio is of medians of times taken in turns, so that both see the same machine; both make one force a step. */
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
@@ -7,23 +7,12 @@
 #include <string.h>
 
 #include "bench.h"
+#include "hand_ode.h"
+#include "hnn.h"
 #include "ode.h"
 
-enum { TURNS = 21, LANES = 32 };
+enum { TURNS = 21, LANES = 32, LONGEST = 36, GRADIENT_STEPS = 100000 };
 
-/* Verlet on Henon-Heiles written out, as one would by hand; one force a step. */
-static void by_hand(double y[4], long steps, double h)
-{
-    double q = y[0], s = y[1], p = y[2], r = y[3];
-    double f = q + 2 * q * s, g = s + q * q - s * s;
-    for (long k = 0; k < steps; k++) {
-        p -= h / 2 * f, r -= h / 2 * g;
-        q += h * p, s += h * r;
-        f = q + 2 * q * s, g = s + q * q - s * s;
-        p -= h / 2 * f, r -= h / 2 * g;
-    }
-    y[0] = q, y[1] = s, y[2] = p, y[3] = r;
-}
 static int hand_p(void *u, double t, const double y[], double g[])
 {
     (void)u, (void)t;
@@ -37,83 +26,217 @@ static int hand_q(void *u, double t, const double y[], double g[])
     g[1] = y[1] + y[0] * y[0] - y[1] * y[1];
     return 0;
 }
-static ode_recorded *henon_heiles(int rows)
+static ode_recorded *recorded(ad_tape *t, const char *text, int rows, int half)
 {
-    ad_tape *t = ad_new();
-    ad_var q = ad_input(t, "q", rows, 2), p = ad_input(t, "p", rows, 2);
-    ad_var H = ad_expr(t, "(p[1]^2 + p[2]^2)/2 + (q[1]^2 + q[2]^2)/2 + q[1]^2*q[2] - q[2]^3/3", q, p);
+    ad_var q = ad_input(t, "q", rows, half), p = ad_input(t, "p", rows, half), H = ad_expr(t, text, q, p);
     ode_recorded *r = ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p});
     ad_free(t);
     return r;
 }
+static ode_recorded *henon_heiles(int rows)
+{
+    return recorded(ad_new(), "(p[1]^2 + p[2]^2)/2 + (q[1]^2 + q[2]^2)/2 + q[1]^2*q[2] - q[2]^3/3", rows, 2);
+}
+static double gravity, mass[HAND_BODIES];
+static ode_recorded *solar(int rows)
+{
+    char text[8192];
+    int n = 0;
+    for (int a = 0; a < HAND_BODIES; a++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s(p[%d]^2 + p[%d]^2 + p[%d]^2)*%.17g",
+                      a ? " + " : "", 3 * a + 1, 3 * a + 2, 3 * a + 3, 0.5 / mass[a]);
+    for (int a = 0; a < HAND_BODIES; a++)
+        for (int b = 0; b < a; b++)
+            n += snprintf(text + n, sizeof text - (size_t)n,
+                          " - %.17g/sqrt((q[%d] - q[%d])^2 + (q[%d] - q[%d])^2 + (q[%d] - q[%d])^2)",
+                          gravity * mass[a] * mass[b], 3 * a + 1, 3 * b + 1, 3 * a + 2, 3 * b + 2, 3 * a + 3,
+                          3 * b + 3);
+    return recorded(ad_new(), text, rows, 3 * HAND_BODIES);
+}
+static void hand_solar(double y[], long steps, double h) { hand_solar_verlet(y, steps, h, gravity, mass); }
 
-static volatile double sink; /* so that the hand-written loop is not left out */
-static const double start[] = {0.3, -0.2, 0.25, 0.3};
+static const double hh_start[] = {0.3, -0.2, 0.25, 0.3};
+static double solar_start[LONGEST];
+typedef struct {
+    const char *name;
+    int size;
+    double h;
+    long steps; /* of the hand-written loop */
+    const double *start;
+    void (*by_hand)(double y[], long steps, double h);
+    ode_recorded *(*record)(int rows);
+} problem;
+static const problem problems[] = {
+    {"henon-heiles", 4, 0.01, 200000, hh_start, hand_henon_heiles, henon_heiles},
+    {"outer-solar-system", LONGEST, 20, 10000, solar_start, hand_solar, solar},
+};
+
 typedef struct {
     const char *work, *method;
-    int recorded, compiled, rows;
+    int problem, recorded, compiled, rows;
     long steps;
     double target; /* of the issue; 0: none */
 } row;
 static const row rows[] = {
-    {"callback", "verlet", 0, 0, 1, 100000, 0},
-    {"recorded, callback by replay", "verlet", 1, 0, 1, 5000, 0},
-    {"recorded, steps by replay", "verlet", 1, 1, 1, 500000, 12},
-    {"recorded, steps by replay, each of 32 states", "verlet", 1, 1, LANES, 50000, 2},
-    {"recorded, steps as emitted C", "verlet", 1, 2, 1, 5000000, 1.3},
-    {"recorded, steps as emitted C, each of 32 states", "verlet", 1, 2, LANES, 100000, 0},
-    {"callback", "rk4", 0, 0, 1, 50000, 0},
-    {"callback", "gauss4", 0, 0, 1, 5000, 0},
-    {"callback", "gauss8", 0, 0, 1, 2000, 0},
-    {"callback", "avf4", 0, 0, 1, 5000, 0},
+    {"callback", "verlet", 0, 0, 0, 1, 100000, 0},
+    {"recorded, callback by replay", "verlet", 0, 1, 0, 1, 5000, 0},
+    {"recorded, steps by replay", "verlet", 0, 1, 1, 1, 200000, 12},
+    {"recorded, steps by replay, each of 32 states", "verlet", 0, 1, 1, LANES, 50000, 2},
+    {"recorded, steps as emitted C", "verlet", 0, 1, 2, 1, 2000000, 1.3},
+    {"recorded, steps as emitted C, each of 32 states", "verlet", 0, 1, 2, LANES, 50000, 0},
+    {"recorded, steps by replay", "verlet", 1, 1, 1, 1, 10000, 6},
+    {"recorded, steps as emitted C", "verlet", 1, 1, 2, 1, 50000, 1.2},
+    {"callback", "rk4", 0, 0, 0, 1, 50000, 0},
+    {"recorded, steps as emitted C", "rk4", 0, 1, 2, 1, 500000, 0},
+    {"callback", "gauss4", 0, 0, 0, 1, 5000, 0},
+    {"recorded, steps by replay", "gauss4", 0, 1, 1, 1, 20000, 0},
+    {"recorded, steps as emitted C", "gauss4", 0, 1, 2, 1, 300000, 10},
+    {"callback", "gauss8", 0, 0, 0, 1, 2000, 0},
+    {"recorded, steps as emitted C", "gauss8", 0, 1, 2, 1, 200000, 25},
+    {"callback", "avf4", 0, 0, 0, 1, 5000, 0},
+    {"recorded, steps as emitted C", "avf4", 0, 1, 2, 1, 300000, 9},
 };
 
-int main(void)
+static volatile double sink; /* so that the hand-written loop is not left out */
+static int report(const char *name, const char *method, const char *work, int states, double mine[],
+                  double theirs[], double target)
+{
+    qsort(mine, TURNS, sizeof *mine, bench_by_value), qsort(theirs, TURNS, sizeof *theirs, bench_by_value);
+    printf("{\"bench\":\"ode\",\"problem\":\"%s\",\"method\":\"%s\",\"work\":\"%s\",\"states\":%d,"
+           "\"ns_per_step\":%.2f,\"verlet_in_c_ns\":%.2f,\"ratio\":%.2f",
+           name, method, work, states, mine[TURNS / 2] * 1e9, theirs[TURNS / 2] * 1e9,
+           mine[TURNS / 2] / theirs[TURNS / 2]);
+    if (target > 0)
+        printf(",\"must_reach\":%g", target);
+    printf("}\n");
+    return 0;
+}
+static double one_by_hand(const problem *p)
+{
+    double y[LONGEST], a;
+    memcpy(y, p->start, sizeof *y * (size_t)p->size);
+    a = bench_now();
+    p->by_hand(y, p->steps, p->h);
+    a = (bench_now() - a) / (double)p->steps;
+    sink = y[0];
+    return a;
+}
+
+static int run(const row *w)
 {
     const ode_field field = {
         .size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = hand_p, .dHdq = hand_q};
+    const problem *p = &problems[w->problem];
+    ode_recorded *r = w->recorded ? p->record(w->rows > 1 ? AD_BATCH : 1) : NULL;
+    ode_solver *s = ode_new_batch(ode_method_find(w->method), r ? ode_recorded_field(r) : &field, w->rows);
+    double mine[TURNS], theirs[TURNS], ys[4 * LANES + LONGEST], y[LONGEST], worst = 0, scale = 0;
+    size_t size = sizeof *y * (size_t)p->size;
+    int verlet = !strcmp(w->method, "verlet"), status = 0;
+    for (int b = 0; b < w->rows; b++)
+        memcpy(ys + p->size * b, p->start, size);
+    for (int turn = 0; turn < TURNS; turn++) {
+        ode_options o = {.compiled = w->compiled};
+        ode_start(s, 0, ys);
+        double a = bench_now(); /* recording and compiling included, once in so many steps */
+        ode_run(s, w->steps, p->h, &o);
+        mine[turn] = (bench_now() - a) / (double)w->steps / w->rows;
+        theirs[turn] = one_by_hand(p);
+    }
+    /* Against the hand-written loop, or over a shorter run against the row as it is without programs. */
+    long check = verlet ? w->steps : 2000;
+    if (w->problem)
+        check = 1000;
+    memcpy(y, p->start, size);
+    ode_start(s, 0, ys);
+    ode_run(s, check, p->h, &(ode_options){.compiled = w->compiled});
+    if (verlet) {
+        p->by_hand(y, check, p->h);
+    } else {
+        ode_solver *plain = ode_new(ode_method_find(w->method), &field);
+        ode_start(plain, 0, p->start);
+        ode_run(plain, check, p->h, NULL);
+        memcpy(y, ode_y(plain), size);
+        ode_free(plain);
+    }
+    for (int i = 0; i < p->size; i++)
+        scale = fmax(scale, fabs(y[i]));
+    for (int b = 0; b < w->rows; b++)
+        for (int i = 0; i < p->size; i++)
+            worst = fmax(worst, fabs(ode_y(s)[p->size * b + i] - y[i]) / scale);
+    if (ode_status(s) || !(worst < 1e-9)) {
+        fprintf(stderr, "%s, %s: %s, off by %g\n", w->method, w->work, ode_message(s), worst);
+        status = 1;
+    }
+    report(p->name, w->method, w->work, w->rows, mine, theirs, w->target);
+    ode_free(s);
+    ode_recorded_free(r);
+    return status;
+}
+
+/* The gradient of |z_N|^2 by z_0: the loop on a tape, its derivative, all of it as emitted C. */
+static int gradient(const char *work, int64_t checkpoints, double target)
+{
+    ode_recorded *r = henon_heiles(1);
+    ad_tape *t = ad_new();
+    ad_var y = ad_input(t, "y", 1, 4), h = ad_input(t, "h", 1, 1),
+           z = ode_record(ode_method_find("verlet"), r, GRADIENT_STEPS, y, ad_num(0), h, NULL, 0, checkpoints,
+                          NULL),
+           g = ad_grad(ad_sum(ad_square(z)), y);
+    ad_program *replay = ad_compile(t, 2, (ad_var[]){y, h}, 1, &g, NULL), *p = ad_native(replay, NULL, NULL);
+    ad_work *w = ad_work_new(p, NULL);
+    double step = 0.01, dy[4], dz[4], mine[TURNS], theirs[TURNS], worst = 0, scale = 0;
     int status = 0;
-    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-        const row *w = &rows[k];
-        ode_recorded *r = w->recorded ? henon_heiles(w->rows > 1 ? AD_BATCH : 1) : NULL;
-        ode_solver *s =
-            ode_new_batch(ode_method_find(w->method), r ? ode_recorded_field(r) : &field, w->rows);
-        double mine[TURNS], theirs[TURNS], ys[4 * LANES], y[4], worst = 0;
-        for (int b = 0; b < LANES; b++)
-            memcpy(ys + 4 * b, start, sizeof start);
-        for (int turn = 0; turn < TURNS; turn++) {
-            ode_options o = {.compiled = w->compiled};
-            ode_start(s, 0, ys);
-            double a = bench_now(); /* recording and compiling included, once in so many steps */
-            ode_run(s, w->steps, 0.01, &o);
-            mine[turn] = (bench_now() - a) / (double)w->steps / w->rows;
-            memcpy(y, start, sizeof y);
-            a = bench_now();
-            by_hand(y, 200000, 0.01);
-            theirs[turn] = (bench_now() - a) / 200000;
-            sink = y[0];
-            memcpy(y, start, sizeof y);
-            by_hand(y, w->steps, 0.01);
-        }
-        for (int b = 0; b < w->rows; b++)
-            for (int i = 0; i < 4; i++)
-                worst = fmax(worst, fabs(ode_y(s)[4 * b + i] - y[i]));
-        if (ode_status(s) || (!strcmp(w->method, "verlet") && !(worst < 1e-9))) {
-            fprintf(stderr, "%s, %s: %s, off by %g\n", w->method, w->work, ode_message(s), worst);
-            status = 1;
-        }
-        qsort(mine, TURNS, sizeof *mine, bench_by_value),
-            qsort(theirs, TURNS, sizeof *theirs, bench_by_value);
-        printf(
-            "{\"bench\":\"ode\",\"problem\":\"henon-heiles\",\"method\":\"%s\",\"work\":\"%s\",\"states\":%d,"
-            "\"ns_per_step\":%.2f,\"verlet_in_c_ns\":%.2f,\"ratio\":%.2f",
-            w->method, w->work, w->rows, mine[TURNS / 2] * 1e9, theirs[TURNS / 2] * 1e9,
-            mine[TURNS / 2] / theirs[TURNS / 2]);
-        if (w->target > 0)
-            printf(",\"must_reach\":%g", w->target);
-        printf("}\n");
-        ode_free(s);
-        ode_recorded_free(r);
+    hand_gradient(hh_start, GRADIENT_STEPS, step, 0, dz);
+    for (int turn = -1; turn < TURNS; turn++) {
+        double a = bench_now();
+        status |= ad_run(w, 1, (const void *[]){hh_start, &step}, (void *[]){dy});
+        a = (bench_now() - a) / GRADIENT_STEPS;
+        if (turn >= 0)
+            mine[turn] = a, theirs[turn] = one_by_hand(&problems[0]);
+    }
+    for (int i = 0; i < 4; i++)
+        scale = fmax(scale, fabs(dz[i])), worst = fmax(worst, fabs(dy[i] - dz[i]));
+    if (status || !(worst < 1e-8 * scale)) {
+        fprintf(stderr, "gradient, %s: %s, off by %g of %g\n", work, ad_work_message(w), worst, scale);
+        status = 1;
+    }
+    report("henon-heiles", "verlet", work, 1, mine, theirs, target);
+    ad_work_free(w);
+    ad_program_free(p);
+    ad_program_free(replay);
+    ad_free(t);
+    ode_recorded_free(r);
+    return status;
+}
+static int gradient_by_hand(const char *work, int checkpointed)
+{
+    double dz[4], mine[TURNS], theirs[TURNS];
+    for (int turn = 0; turn < TURNS; turn++) {
+        double a = bench_now();
+        hand_gradient(hh_start, GRADIENT_STEPS, 0.01, checkpointed, dz);
+        mine[turn] = (bench_now() - a) / GRADIENT_STEPS, theirs[turn] = one_by_hand(&problems[0]);
+        sink = dz[0];
+    }
+    return report("henon-heiles", "verlet", work, 1, mine, theirs, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const hnn_system *s = hnn_system_find("outer-solar-system", NULL);
+    int status = 0;
+    gravity = s->parameter[0].value;
+    for (int b = 0; b < HAND_BODIES; b++)
+        mass[b] = s->parameter[1 + b].value;
+    memcpy(solar_start, s->start, sizeof solar_start);
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+        if (argc < 2 || strstr(rows[k].work, argv[1]) || strstr(rows[k].method, argv[1]) ||
+            strstr(problems[rows[k].problem].name, argv[1]))
+            status |= run(&rows[k]);
+    if (argc < 2 || strstr("gradient", argv[1])) {
+        status |= gradient_by_hand("gradient through 100000 steps by hand, stored", 0);
+        status |= gradient_by_hand("gradient through 100000 steps by hand, checkpointed", 1);
+        status |= gradient("gradient through 100000 steps, stored, emitted C", GRADIENT_STEPS, 3);
+        status |= gradient("gradient through 100000 steps, checkpointed, emitted C", 0, 5);
     }
     return status;
 }
