@@ -91,6 +91,7 @@ void ad_free(ad_tape *t)
     free(t->ext);
     free(t->values);
     free(t->input);
+    free(t->named);
     free(t->cut);
     free(t->cache);
     free(t->val);
@@ -143,6 +144,39 @@ ad_mark ad_here(ad_tape *t)
     return m;
 }
 
+/* Where the inputs begin whose names have the same hash. */
+static int32_t *named(const ad_tape *t, const char *name)
+{
+    uint32_t h = 2166136261u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 16777619u; /* FNV-1a */
+    return &t->named[(h ^ h >> 16) & (uint32_t)(t->named_size - 1)];
+}
+
+/* Room for one more input and its name. */
+static bool room_for_input(ad_tape *t)
+{
+    if (t->ninputs < t->inputs_cap)
+        return true;
+    int32_t cap = t->inputs_cap ? 2 * t->inputs_cap : 8;
+    ad_inp *in = realloc(t->input, (size_t)cap * sizeof *in);
+    t->input = in ? in : t->input;
+    int32_t *hashes = calloc((size_t)cap, sizeof *hashes);
+    if (!in || !hashes) {
+        free(hashes);
+        return false;
+    }
+    free(t->named);
+    t->named = hashes;
+    t->named_size = t->inputs_cap = cap;
+    for (int32_t i = 0; i < t->ninputs; i++) {
+        int32_t *last = named(t, in[i].name);
+        in[i].next = *last;
+        *last = i + 1;
+    }
+    return true;
+}
+
 void ad_rewind(ad_tape *t, ad_mark to)
 {
     if (!real_tape(t))
@@ -175,7 +209,8 @@ void ad_rewind(ad_tape *t, ad_mark to)
         free(t->val[i]);
         t->val[i] = NULL;
     }
-    for (int32_t i = to.inputs; i < t->ninputs; i++) {
+    for (int32_t i = t->ninputs - 1; i >= to.inputs; i--) {
+        *named(t, t->input[i].name) = t->input[i].next; /* the last of its hash */
         free(t->input[i].name);
         free(t->input[i].value);
     }
@@ -217,7 +252,8 @@ size_t ad_bytes(const ad_tape *t)
         objects += ad_object_bytes(t->object[i].object);
     return objects + sizeof *t + (size_t)t->nchunks * (CHUNK * sizeof(ad_node) + sizeof(ad_node *)) +
            (size_t)t->ext_cap * sizeof *t->ext + (size_t)t->values_cap * sizeof(double) +
-           (size_t)t->inputs_cap * sizeof *t->input + CACHE * sizeof *t->cache;
+           (size_t)t->inputs_cap * sizeof *t->input + (size_t)t->named_size * sizeof *t->named +
+           CACHE * sizeof *t->cache;
 }
 int ad_inputs(const ad_tape *t) { return real_tape(t) ? t->ninputs : 0; }
 ad_var ad_input_at(ad_tape *t, int i)
@@ -228,10 +264,10 @@ ad_var ad_input_at(ad_tape *t, int i)
 }
 ad_var ad_find(ad_tape *t, const char *name)
 {
-    if (real_tape(t) && name)
-        for (int32_t i = 0; i < t->ninputs; i++)
-            if (!strcmp(t->input[i].name, name))
-                return ad_var_of(t, t->input[i].id);
+    if (real_tape(t) && name && t->ninputs)
+        for (int32_t i = *named(t, name); i; i = t->input[i - 1].next)
+            if (!strcmp(t->input[i - 1].name, name))
+                return ad_var_of(t, t->input[i - 1].id);
     return ad_void(t);
 }
 
@@ -419,14 +455,8 @@ ad_var ad_input(ad_tape *t, const char *name, int rows, int cols)
         return ad_void(t);
     if (!ad_is_void(ad_find(t, name)))
         return ad_fail(t, AD_ENAME, "ad_input: the name \"%.60s\" is taken", name);
-    if (t->ninputs == t->inputs_cap) {
-        int32_t cap = 2 * t->inputs_cap + 8;
-        ad_inp *in = realloc(t->input, (size_t)cap * sizeof *in);
-        if (!in)
-            return ad_fail(t, AD_ENOMEM, "ad_input: out of memory");
-        t->input = in;
-        t->inputs_cap = cap;
-    }
+    if (!room_for_input(t))
+        return ad_fail(t, AD_ENOMEM, "ad_input: out of memory");
     size_t len = strlen(name) + 1;
     char *copy = malloc(len);
     if (!copy)
@@ -437,7 +467,9 @@ ad_var ad_input(ad_tape *t, const char *name, int rows, int cols)
         free(copy);
         return v;
     }
-    t->input[t->ninputs++] = (ad_inp){.name = copy, .id = v.id};
+    int32_t *last = named(t, copy);
+    t->input[t->ninputs++] = (ad_inp){.name = copy, .id = v.id, .next = *last};
+    *last = t->ninputs;
     return v;
 }
 

@@ -51,7 +51,7 @@ typedef struct ad_node {
 
 typedef struct ad_inp { /* an input and its bound value */
     char *name;
-    int32_t id, rows_bound;
+    int32_t id, rows_bound, next; /* next: the input before it under the same hash of names + 1 */
     double *value;
 } ad_inp;
 
@@ -70,6 +70,7 @@ struct ad_tape {
     int64_t nvalues, values_cap;
     ad_inp *input;
     int32_t ninputs, inputs_cap;
+    int32_t *named, named_size; /* by hash of names: the last input + 1 */
     uint32_t epoch;
     struct ad_cut {
         uint32_t epoch;

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(tape, a_shape_error_names_operation_and_shapes)
@@ -182,5 +183,36 @@ Test(tape, inputs_are_counted_and_memory_grows_with_what_is_recorded)
         x = ad_sin(x);
     cr_assert_geq(ad_bytes(t), before + 8000 * 28); /* a node is 28 bytes, a chunk 4,096 nodes */
     cr_assert_eq(ad_bytes(NULL), 0);
+    ad_free(t);
+}
+
+Test(tape, names_of_many_inputs_are_found_and_free_again_after_a_rewind)
+{
+    enum { MANY = 20000 };
+    ad_tape *t = ad_new();
+    ad_mark half = ad_here(t);
+    char name[16];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "x%d", i);
+        if (i == MANY / 2)
+            half = ad_here(t);
+        ad_input(t, name, 1, 1);
+    }
+    cr_assert_eq(ad_status(t), AD_OK);
+    for (int again = 0; again < 2; again++) {
+        for (int i = 0; i < MANY; i++) {
+            snprintf(name, sizeof name, "x%d", i);
+            ad_var x = ad_find(t, name);
+            cr_assert_eq(ad_is_void(x), again && i >= MANY / 2);
+            cr_assert(ad_is_void(x) || !strcmp(ad_name(x), name));
+        }
+        ad_rewind(t, half);
+    }
+    ad_input(t, "x7", 1, 1);
+    cr_assert_eq(ad_status(t), AD_ENAME);
+    ad_clear(t);
+    ad_input(t, "x12345", 1, 1);
+    cr_assert_eq(ad_status(t), AD_OK);
+    cr_assert(!ad_is_void(ad_find(t, "x12345")) && ad_is_void(ad_find(t, "x12346")));
     ad_free(t);
 }
