@@ -396,7 +396,7 @@ typedef struct ad_callback {
                  double *out, int rows, int cols);
     int (*pullback)(void *user, ad_tape *t, int nin, const ad_var in[], ad_var y, ad_var dy, ad_var din[]);
     void *user;
-    int row_local; /* row i of the result depends on row i of its operands only */
+    int row_local; /* row i of the result depends on row i of its operands only: ad_jacobian_rows and its kin need it */
 } ad_callback;
 AD_API ad_var ad_custom(ad_tape *t, const ad_callback *cb, int nin, const ad_var in[], int rows, int cols);
 

@@ -164,6 +164,7 @@ static void custom_tangent(const ad_object *o, ad_var node, const ad_var a[], co
     free(din);
 }
 
+bool ad_custom_row_local(const ad_object *o) { return ((const custom *)o)->cb.row_local; }
 const char *ad_custom_name(const ad_object *o) { return ((const custom *)o)->name; }
 
 static const ad_class custom_class = {.op = OP_CUSTOM,

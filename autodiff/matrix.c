@@ -167,63 +167,6 @@ ad_var ad_hessian(ad_var y, ad_var x)
 
 /* Rows of a batch -------------------------------------------------------------------------------------- */
 
-/* Why a node keeps the rows of x apart no longer; NULL when it does not mix them. `on`: operands that depend on x. R: the
- * rows of x, or AD_BATCH. A value may have several rows for each row of x, one after the other. */
-static const char *mixes(const ad_tape *t, const ad_node *n, const bool on[], int32_t R)
-{
-    const int32_t *arg = ad_args(t, n), *at = ad_attrs(t, n);
-    int32_t r0 = ad_at_id(t, arg[0])->rows;
-    if (ad_has_object(n->op))
-        return "may mix them";
-    switch (n->op) {
-    case OP_SUM_ROWS:
-        return "sums over them";
-    case OP_CONCAT_ROWS:
-    case OP_GATHER_ROWS:
-    case OP_SCATTER_ROWS:
-    case OP_TRANSPOSE:
-        return "moves them";
-    case OP_SLICE:
-    case OP_PAD:
-        return n->rows == r0 ? NULL : "moves them";
-    case OP_MATMUL:
-        return at[0] || on[1] ? "sums over them" : NULL;
-    case OP_RESHAPE:
-        return n->rows % R == 0 && n->rows / R > 0 ? NULL : "does not keep them apart";
-    default:
-        return n->rows == r0 || ad_ops[n->op].kind == AD_ELEMENTWISE || ad_nargs(t, n) > 1 ? NULL
-                                                                                           : "repeats them";
-    }
-}
-
-/* Row i of y depends on row i of x only (with x_rows: the rows of x; else: x has no batch, the rows are those of y). */
-static bool row_local(const char *who, ad_var y, ad_var x, int32_t R, bool of_x)
-{
-    ad_span s;
-    ad_tape *t = ad_between(who, 1, &y, 1, &x, &s);
-    if (!t)
-        return false;
-    for (int32_t id = s.lo; id < s.hi && !t->status && R != 1; id++) {
-        const ad_node *n = ad_at_id(t, id);
-        const int32_t *arg = ad_args(t, n);
-        bool on[3] = {false, false, false}, any = false;
-        if (!s.on[id - s.lo] || id == x.id || n->op == OP_COUNT)
-            continue;
-        for (int i = 0, m = ad_nargs(t, n); i < m; i++) {
-            bool dep = arg[i] >= s.lo && s.on[arg[i] - s.lo];
-            dep = dep && (of_x || ad_at_id(t, arg[i])->rows < 0);
-            any = any || dep;
-            on[i < 3 ? i : 2] = dep;
-        }
-        const char *why = any ? mixes(t, n, on, R) : NULL;
-        if (why)
-            ad_fail(t, AD_ESHAPE, "%s: row i of y depends on other rows than row i of %s: ad_%s (node %d) %s",
-                    who, of_x ? "x" : "the batch", ad_ops[n->op].name, id, why);
-    }
-    free(s.on);
-    return !t->status;
-}
-
 /* A batch, or rows of x and y that are the same number: y [R,m], x [R,n]. */
 static bool rows_agree(const char *who, ad_var y, ad_var x, bool one_column)
 {
@@ -245,7 +188,8 @@ static ad_var shared_grad_rows(ad_var y, ad_var x)
     ad_part p;
     ad_var g, out = ad_void(x.tape);
     int32_t blocked;
-    if (!row_local("ad_grad_rows", y, x, AD_BATCH, false) || !ad_part_open(&p, "ad_grad_rows", 1, &y, 1, &x))
+    if (!ad_row_local("ad_grad_rows", y, x, AD_BATCH, false) ||
+        !ad_part_open(&p, "ad_grad_rows", 1, &y, 1, &x))
         return out;
     g = ad_grad(ad_sum(p.y[0]), p.x[0]);
     if (ad_lift(&p, ad_void(x.tape), ad_num(0), 1, &g, &out, &blocked) == AD_EUNSUPPORTED)
@@ -263,7 +207,7 @@ ad_var ad_grad_rows(ad_var y, ad_var x)
         return shared_grad_rows(y, x);
     if (sy.cols == 1 && sy.rows > 0 && sx.rows > 0 && sy.rows != sx.rows)
         return ad_jacobian(y, x);
-    if (!rows_agree("ad_grad_rows", y, x, true) || !row_local("ad_grad_rows", y, x, sx.rows, true))
+    if (!rows_agree("ad_grad_rows", y, x, true) || !ad_row_local("ad_grad_rows", y, x, sx.rows, true))
         return ad_void(y.tape ? y.tape : x.tape);
     return ad_grad(ad_sum(y), x);
 }
@@ -271,7 +215,7 @@ ad_var ad_grad_rows(ad_var y, ad_var x)
 ad_var ad_jacobian_rows(ad_var y, ad_var x)
 {
     if (!rows_agree("ad_jacobian_rows", y, x, false) ||
-        !row_local("ad_jacobian_rows", y, x, ad_rows(x), true))
+        !ad_row_local("ad_jacobian_rows", y, x, ad_rows(x), true))
         return ad_void(y.tape ? y.tape : x.tape);
     ad_tape *t = x.tape;
     int32_t m = ad_cols(y), n = ad_cols(x), rows = ad_rows(x);
@@ -296,7 +240,8 @@ ad_var ad_jacobian_rows(ad_var y, ad_var x)
 
 ad_var ad_hessian_rows(ad_var y, ad_var x)
 {
-    if (!rows_agree("ad_hessian_rows", y, x, true) || !row_local("ad_hessian_rows", y, x, ad_rows(x), true))
+    if (!rows_agree("ad_hessian_rows", y, x, true) ||
+        !ad_row_local("ad_hessian_rows", y, x, ad_rows(x), true))
         return ad_void(y.tape ? y.tape : x.tape);
     int32_t n = ad_cols(x);
     return mirrored(columns(ad_grad(ad_sum(y), x), x, n), n);
@@ -329,7 +274,7 @@ ad_var ad_poisson(ad_var f, ad_var g, ad_var q, ad_var p)
             return ad_fail(t, AD_ESHAPE, "ad_poisson: f is %s, g is %s; needs equal shapes", size_of(f).text,
                            size_of(g).text);
         for (int k = 0; rows && k < 2; k++)
-            if (!row_local("ad_poisson", h[i], x[k], sq.rows, true))
+            if (!ad_row_local("ad_poisson", h[i], x[k], sq.rows, true))
                 return ad_void(t);
         if (ad_grads(ad_sum(h[i]), 2, x, d[i]))
             return ad_void(t);

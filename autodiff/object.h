@@ -81,6 +81,7 @@ typedef struct ad_cost {
 HIDDEN ad_cost ad_object_cost(const ad_object *o, int real, int32_t bind);
 HIDDEN size_t ad_object_bytes(const ad_object *o);
 HIDDEN const char *ad_custom_name(const ad_object *o);
+HIDDEN bool ad_custom_row_local(const ad_object *o); /* as the caller said */
 
 /* "ad_call (node 7): ..." without the name of the run inside. */
 HIDDEN const char *ad_inner(const char *message);

@@ -29,6 +29,9 @@ HIDDEN int ad_part_status(ad_part *p);                      /* an error of the c
 HIDDEN int ad_lift(ad_part *p, ad_var v, ad_var value, int n, const ad_var root[], ad_var out[],
                    int32_t *blocked);
 
+/* row_local.c: row i of y [R,.] depends on row i of x only (not of_x: x has no batch, the rows are those of y); else false
+ * and an error that names the node. */
+HIDDEN bool ad_row_local(const char *who, ad_var y, ad_var x, int32_t R, bool of_x);
 /* sparse.c: the whole Jacobian of y, or Hessian of y [1,1], by its pattern, where that takes at most half of the directions
  * (or an error was found: *out is void then); false where the directions one by one are no dearer. */
 HIDDEN bool ad_by_pattern(const char *who, ad_var y, ad_var x, bool hessian, ad_var *out);

@@ -314,6 +314,90 @@ Test(matrix, matrices_pass_through_called_functions)
     ad_func_free(f);
 }
 
+/* Rows of calls, loops, roots and callbacks: x [B,2] -> [B,2]. */
+static int square_each(void *user, int nin, const double *const in[], const int in_rows[],
+                       const int in_cols[], double *out, int rows, int cols)
+{
+    (void)user, (void)nin, (void)in_rows, (void)in_cols;
+    for (int i = 0; i < rows * cols; i++)
+        out[i] = in[0][i] * in[0][i];
+    return 0;
+}
+static int square_pullback(void *user, ad_tape *t, int nin, const ad_var in[], ad_var y, ad_var dy,
+                           ad_var din[])
+{
+    (void)user, (void)t, (void)nin, (void)y;
+    din[0] = ad_mul(dy, ad_mul(2, in[0]));
+    return 0;
+}
+
+enum { CALLED, LOOPED, GRADIENT, ROOTED, CALLBACK, KINDS };
+/* mix: something of all rows comes in. The number of rows of x inside the function is `rows`. */
+static ad_var through(int kind, ad_var x, int rows, int mix)
+{
+    ad_tape *t = ad_new();
+    ad_var z = ad_input(t, "z", rows, 2), y = ad_input(t, "y", rows, 2), out = x;
+    ad_var turned = ad_concat_cols(2, (ad_var[]){ad_cols_of(z, 1, 1), ad_cols_of(z, 0, 1)});
+    ad_var step = ad_add(z, ad_mul(0.1, ad_mul(ad_sin(z), mix ? ad_mean(z) : turned)));
+    ad_var residual = ad_sub(ad_add(y, ad_mul(0.2, ad_sin(y))), mix ? ad_mean(z) : ad_mul(z, turned));
+    ad_func *f = ad_func_new(1, &z, 1, &step), *F = ad_func_new(2, (ad_var[]){y, z}, 1, &residual);
+    if (kind == CALLED)
+        ad_call(x.tape, f, &x, &out);
+    else if (kind == ROOTED)
+        out = ad_root(x.tape, F, x, 1, &x, NULL);
+    else if (kind == CALLBACK)
+        out = ad_custom(x.tape,
+                        &(ad_callback){.value = square_each, .pullback = square_pullback, .row_local = !mix},
+                        1, &x, ad_rows(x), 2);
+    else
+        ad_scan(x.tape, &(ad_scan_spec){.f = f, .count = 3, .ncarry = 1, .carry = &x, .carry_out = &out});
+    if (kind == GRADIENT)
+        out = ad_grad(ad_sum(ad_square(out)), x);
+    ad_func_free(f);
+    ad_func_free(F);
+    ad_free(t);
+    return out;
+}
+
+Test(matrix, rows_pass_through_calls_loops_roots_and_callbacks)
+{
+    enum { ROWS = 3 };
+    static const char *const name[KINDS] = {"ad_call", "ad_scan", "ad_scan", "ad_root", "ad_custom"};
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int batch = 0; batch < 2; batch++) { /* the function has a batch, or as many fixed rows */
+            ad_tape *t = ad_new();
+            ad_var x = ad_input(t, "x", ROWS, 2);
+            double v[2 * ROWS], want[4 * ROWS * ROWS];
+            for (int i = 0; i < 2 * ROWS; i++)
+                v[i] = 0.3 + 0.2 * i;
+            ad_set(x, ROWS, v);
+            ad_var y = through(kind, x, batch ? AD_BATCH : ROWS, 0), j = ad_jacobian_rows(y, x);
+            ad_var sum = ad_sum_cols(ad_sin(y)), g = ad_grad_rows(sum, x), h = ad_hessian_rows(sum, x);
+            cr_assert_eq(ad_status(t), AD_OK, "%s: %s", name[kind], ad_message(t));
+            memcpy(want, ad_value(ad_jacobian(y, x)), sizeof want);
+            for (int r = 0; r < ROWS; r++)
+                for (int e = 0; e < 4; e++)
+                    cr_assert_float_eq(ad_value(j)[4 * r + e],
+                                       want[(2 * r + e / 2) * 2 * ROWS + 2 * r + e % 2], 1e-13, "%s",
+                                       name[kind]);
+            memcpy(want, ad_value(ad_hessian(ad_sum(sum), x)), sizeof want);
+            for (int r = 0; r < ROWS; r++)
+                for (int e = 0; e < 4; e++)
+                    cr_assert_float_eq(ad_value(h)[4 * r + e],
+                                       want[(2 * r + e / 2) * 2 * ROWS + 2 * r + e % 2], 1e-12, "%s",
+                                       name[kind]);
+            memcpy(want, ad_value(ad_grad(ad_sum(sum), x)), 2 * ROWS * sizeof *want);
+            cr_assert(!memcmp(ad_value(g), want, 2 * ROWS * sizeof *want));
+            ad_var bad = through(kind, x, batch ? AD_BATCH : ROWS, 1);
+            cr_assert_eq(ad_status(t), AD_OK, "%s", ad_message(t));
+            cr_assert(ad_is_void(ad_jacobian_rows(bad, x)));
+            cr_assert_eq(ad_status(t), AD_ESHAPE);
+            cr_assert(strstr(ad_message(t), "depends on other rows") && strstr(ad_message(t), name[kind]),
+                      "%s", ad_message(t));
+            ad_free(t);
+        }
+}
+
 Test(matrix, poisson_brackets_obey_their_identities)
 {
     for (int batch = 0; batch < 2; batch++) {
