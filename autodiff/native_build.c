@@ -20,12 +20,14 @@ const char *const *ad_nat_flags(const ad_program *p, bool plain)
      * its key is found. None of the flags changes a bit. */
 #define COMMON                                                                                               \
     "-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared"
-    static const char *const base[] = {COMMON, NULL};
-    static const char *const v3[] = {COMMON, "-march=x86-64-v3", NULL};
-    static const char *const v4[] = {COMMON, "-march=x86-64-v4", "-mprefer-vector-width=512", NULL};
-    if (plain || !strcmp(p->k->isa, "base"))
-        return base;
-    return !strcmp(p->k->isa, "v4") ? v4 : v3;
+#define V4 "-march=x86-64-v4", "-mprefer-vector-width=512"
+    /* A loop of steps waits for one number after the other: packing them into vectors of two only adds to the wait. */
+#define LOOP "-fno-tree-slp-vectorize"
+    static const char *const flags[2][3][12] = {
+        {{COMMON}, {COMMON, "-march=x86-64-v3"}, {COMMON, V4}},
+        {{COMMON, LOOP}, {COMMON, LOOP, "-march=x86-64-v3"}, {COMMON, LOOP, V4}}};
+    int isa = plain || !strcmp(p->k->isa, "base") ? 0 : !strcmp(p->k->isa, "v4") ? 2 : 1;
+    return flags[p->feed != NULL][isa];
 }
 
 /* The file of a command: as it is when it holds a slash, else in PATH. */

@@ -26,32 +26,43 @@ static int hand_q(void *u, double t, const double y[], double g[])
     g[1] = y[1] + y[0] * y[0] - y[1] * y[1];
     return 0;
 }
-static ode_recorded *recorded(ad_tape *t, const char *text, int rows, int half)
+static ode_recorded *recorded(ad_tape *t, ad_var q, ad_var p, ad_var H)
 {
-    ad_var q = ad_input(t, "q", rows, half), p = ad_input(t, "p", rows, half), H = ad_expr(t, text, q, p);
     ode_recorded *r = ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p});
     ad_free(t);
     return r;
 }
 static ode_recorded *henon_heiles(int rows)
 {
-    return recorded(ad_new(), "(p[1]^2 + p[2]^2)/2 + (q[1]^2 + q[2]^2)/2 + q[1]^2*q[2] - q[2]^3/3", rows, 2);
+    ad_tape *t = ad_new();
+    ad_var q = ad_input(t, "q", rows, 2), p = ad_input(t, "p", rows, 2);
+    return recorded(t, q, p,
+                    ad_expr(t, "(p[1]^2 + p[2]^2)/2 + (q[1]^2 + q[2]^2)/2 + q[1]^2*q[2] - q[2]^3/3", q, p));
 }
 static double gravity, mass[HAND_BODIES];
+/* The differences of all pairs, x of each, then y, then z, as one vector. */
 static ode_recorded *solar(int rows)
 {
-    char text[8192];
-    int n = 0;
+    enum { PAIRS = HAND_BODIES * (HAND_BODIES - 1) / 2 };
+    int first[3 * PAIRS], second[3 * PAIRS], k = 0;
+    double pull[PAIRS], half[3 * HAND_BODIES];
     for (int a = 0; a < HAND_BODIES; a++)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s(p[%d]^2 + p[%d]^2 + p[%d]^2)*%.17g",
-                      a ? " + " : "", 3 * a + 1, 3 * a + 2, 3 * a + 3, 0.5 / mass[a]);
-    for (int a = 0; a < HAND_BODIES; a++)
-        for (int b = 0; b < a; b++)
-            n += snprintf(text + n, sizeof text - (size_t)n,
-                          " - %.17g/sqrt((q[%d] - q[%d])^2 + (q[%d] - q[%d])^2 + (q[%d] - q[%d])^2)",
-                          gravity * mass[a] * mass[b], 3 * a + 1, 3 * b + 1, 3 * a + 2, 3 * b + 2, 3 * a + 3,
-                          3 * b + 3);
-    return recorded(ad_new(), text, rows, 3 * HAND_BODIES);
+        for (int b = 0; b < a; b++, k++) {
+            pull[k] = gravity * mass[a] * mass[b];
+            for (int i = 0; i < 3; i++)
+                first[i * PAIRS + k] = 3 * a + i, second[i * PAIRS + k] = 3 * b + i;
+        }
+    for (int i = 0; i < 3 * HAND_BODIES; i++)
+        half[i] = 0.5 / mass[i / 3];
+    ad_tape *t = ad_new();
+    ad_var q = ad_input(t, "q", rows, 3 * HAND_BODIES), p = ad_input(t, "p", rows, 3 * HAND_BODIES),
+           d = ad_sub(ad_gather_cols(q, 3 * PAIRS, first), ad_gather_cols(q, 3 * PAIRS, second)),
+           s = ad_square(d),
+           r2 = ad_add(ad_add(ad_cols_of(s, 0, PAIRS), ad_cols_of(s, PAIRS, PAIRS)),
+                       ad_cols_of(s, 2 * PAIRS, PAIRS)),
+           T = ad_sum_cols(ad_mul(ad_const(t, 1, 3 * HAND_BODIES, half), ad_square(p))),
+           V = ad_sum_cols(ad_div(ad_const(t, 1, PAIRS, pull), ad_sqrt(r2)));
+    return recorded(t, q, p, ad_sub(T, V));
 }
 static void hand_solar(double y[], long steps, double h) { hand_solar_verlet(y, steps, h, gravity, mass); }
 
@@ -208,6 +219,76 @@ static int gradient(const char *work, int64_t checkpoints, double target)
     ode_recorded_free(r);
     return status;
 }
+/* The same by ad_repeat: a step, and the adjoint of a step, as loops in emitted C; states stored for a stretch of steps. Drift,
+ * kick, drift, whose step begins with nothing that the last one computed. */
+typedef struct {
+    ad_work *step, *back;
+    long stretch;
+    double *mark, *path, h;
+} driven;
+static int drive(driven *d, double dz[4])
+{
+    static const int64_t store[] = {0, 4}, reverse[] = {0, -4, 0};
+    long count = (GRADIENT_STEPS + d->stretch - 1) / d->stretch;
+    double y[2][4], spare[4];
+    int bad = 0;
+    memcpy(d->mark, hh_start, sizeof hh_start);
+    for (long j = 0; j < count - 1; j++)
+        bad |= ad_repeat(d->step, 1, d->stretch, NULL, NULL, (const void *[]){d->mark + 4 * j, &d->h},
+                         (void *[]){d->mark + 4 * (j + 1), spare});
+    for (long j = count - 1; j >= 0 && !bad; j--) {
+        long n = j == count - 1 ? GRADIENT_STEPS - j * d->stretch : d->stretch;
+        bad |= ad_repeat(d->step, 1, n, NULL, store, (const void *[]){d->mark + 4 * j, &d->h},
+                         (void *[]){y[0], d->path});
+        for (int i = 0; i < 4; i++)
+            y[1][i] = j == count - 1 ? 2 * y[0][i] : dz[i];
+        bad |= ad_repeat(d->back, 1, n, reverse, NULL, (const void *[]){y[1], d->path + 4 * (n - 1), &d->h},
+                         (void *[]){dz});
+    }
+    return bad;
+}
+static int driven_gradient(const char *work, long stretch, double target)
+{
+    ode_recorded *r = henon_heiles(1);
+    ad_tape *t = ad_new();
+    ad_var y = ad_input(t, "y", 1, 4), h = ad_input(t, "h", 1, 1), l = ad_input(t, "adjoint", 1, 4), dy,
+           z = ode_record_step(ode_method_find("verlet-dkd"), r, y, ad_num(0), h, NULL, 0);
+    ad_vjp(1, &z, &l, 1, &y, &dy);
+    ad_program *p[4] = {
+        ad_compile(t, 2, (ad_var[]){y, h}, 2, (ad_var[]){z, y}, &(ad_options){.feed = (int[]){0, -1}}),
+        ad_compile(t, 3, (ad_var[]){l, y, h}, 1, &dy, &(ad_options){.feed = (int[]){0}})};
+    for (int k = 0; k < 2; k++)
+        p[2 + k] = ad_native(p[k], NULL, NULL);
+    driven d = {ad_work_new(p[2], NULL), ad_work_new(p[3], NULL), stretch, NULL, NULL, 0.01};
+    d.path = malloc(sizeof(double) * 4 * (size_t)stretch);
+    d.mark = malloc(sizeof(double) * 4 * (size_t)(GRADIENT_STEPS / stretch + 2));
+    double mine[TURNS], theirs[TURNS], dz[4], want[4], worst = 0;
+    int bad = drive(&d, dz);
+    for (int turn = 0; turn < TURNS; turn++) {
+        double a = bench_now();
+        bad |= drive(&d, dz);
+        mine[turn] = (bench_now() - a) / GRADIENT_STEPS, theirs[turn] = one_by_hand(&problems[0]);
+    }
+    ad_var end = ode_record(ode_method_find("verlet-dkd"), r, GRADIENT_STEPS, y, ad_num(0), h, NULL, 0, 0,
+                            NULL),
+           g = ad_grad(ad_sum(ad_square(end)), y);
+    ad_set(y, 1, hh_start), ad_set(h, 1, &d.h);
+    bad |= ad_eval(t, 1, &g, (double *[]){want});
+    for (int i = 0; i < 4; i++)
+        worst = fmax(worst, fabs(dz[i] - want[i]) / fabs(want[i]));
+    if (bad || !(worst < 1e-8)) {
+        fprintf(stderr, "gradient, %s: off by %g\n", work, worst);
+        bad = 1;
+    }
+    report("henon-heiles", "verlet-dkd", work, 1, mine, theirs, target);
+    free(d.path), free(d.mark);
+    ad_work_free(d.step), ad_work_free(d.back);
+    for (int k = 0; k < 4; k++)
+        ad_program_free(p[k]);
+    ad_free(t);
+    ode_recorded_free(r);
+    return bad;
+}
 static int gradient_by_hand(const char *work, int checkpointed)
 {
     double dz[4], mine[TURNS], theirs[TURNS];
@@ -235,8 +316,13 @@ int main(int argc, char **argv)
     if (argc < 2 || strstr("gradient", argv[1])) {
         status |= gradient_by_hand("gradient through 100000 steps by hand, stored", 0);
         status |= gradient_by_hand("gradient through 100000 steps by hand, checkpointed", 1);
-        status |= gradient("gradient through 100000 steps, stored, emitted C", GRADIENT_STEPS, 3);
-        status |= gradient("gradient through 100000 steps, checkpointed, emitted C", 0, 5);
+        status |= driven_gradient(
+            "gradient through 100000 steps, step and adjoint repeated, stored, emitted C", GRADIENT_STEPS, 3);
+        status |= driven_gradient(
+            "gradient through 100000 steps, step and adjoint repeated, checkpointed, emitted C", 316, 5);
+        status |=
+            gradient("gradient through 100000 steps, loop on the tape, stored, emitted C", GRADIENT_STEPS, 0);
+        status |= gradient("gradient through 100000 steps, loop on the tape, checkpointed, emitted C", 0, 0);
     }
     return status;
 }

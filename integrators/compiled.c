@@ -1,6 +1,6 @@
 /* compiled.c - steps of a recorded field as one program: recorded by trace.c, compiled, repeated (ad_repeat) by replay or as
  * emitted C. An implicit row makes as many sweeps as its equations need at this step, measured on the first steps; the
- * program says whether the last one changed anything, and where it did the steps are made again in the ordinary way.
+ * program says where the last one would still change something, and there the steps are made again in the ordinary way.
  * Invariant: n steps are the same map however they are cut into programs, up to the rounding of t + k h. */
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
@@ -202,7 +202,7 @@ static int all_finite(const double *y, size_t n)
 }
 static int64_t now(const ode_real *r) { return r->counts.unconverged; }
 
-/* The fewest sweeps that solve the next steps; 0: more than SWEEPS. The solver is left where it is. */
+/* The fewest sweeps, at least 3, that solve the next steps; 0: more than SWEEPS. The solver is left where it is. */
 static int measure(ode_solver *s, double h)
 {
     ode_real *r = &s->space;
@@ -213,7 +213,7 @@ static int measure(ode_solver *s, double h)
     if (!kept)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory"), 0;
     memcpy(kept, r->x, n * sizeof *kept);
-    for (int k = 1; k <= SWEEPS && !found; k++) {
+    for (int k = 3; k <= SWEEPS && !found; k++) {
         int64_t before = now(r);
         int good = 1;
         r->schedule = k;

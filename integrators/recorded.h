@@ -56,7 +56,7 @@ typedef struct {
     int kept, part, minus; /* how many; which part of each; 1: part P is minus the slot's */
     const int *slot;
     ad_var *keep; /* their parts, slot after slot: in, and out */
-    int sweeps;   /* of a solve; 0: ad_root */
+    int sweeps;   /* of a solve, at least 3; 0: ad_root */
     ad_var worst; /* with sweeps, largest so far, in and out: positive when a solve has not converged */
 } ode_traced;
 #define ODE_CHANGE 1e-14 /* of the last sweep, relative to the state: then the next is below round-off */

@@ -299,25 +299,36 @@ static ad_func *residual(trace *d, int n, const int y[], const int g[], ode_map 
     ad_free(inner);
     return f;
 }
-/* As many sweeps as told, and by how much the square of the last change exceeds that of round-off. */
+/* The square of the change that this sweep makes. */
+static ad_var change(trace *d, int n, const int y[], const int g[])
+{
+    ad_var sum = ad_num(0);
+    for (int i = 0; i < d->parts; i++)
+        for (int j = 0; j < n; j++) {
+            ad_var e = (ad_sub)(get(d, g[j], i), get(d, y[j], i));
+            sum = (ad_add)(sum, ad_row_dot(e, e));
+        }
+    return sum;
+}
+/* As many sweeps as told, at least 3. They contract linearly, so the last change would be b^2/a, a and b the two before it: the
+ * last sums are then not needed, and are left out. worst: by how much b^4 exceeds what makes that round-off of the state. */
 static void sweep(trace *d, int n, const int y[], const int g[], ode_map *map, const void *ctx)
 {
+    ad_var a = ad_num(0), b = ad_num(0), size = ad_num(0);
     for (int k = 0; k < d->sweeps && !d->r->status; k++) {
         map(&d->base, ctx);
-        ad_var excess = ad_num(0);
-        for (int i = 0; k == d->sweeps - 1 && i < d->parts; i++) {
-            ad_var x = get(d, 0, i), size = ad_row_dot(x, x);
-            for (int j = 0; j < n; j++) {
-                ad_var e = (ad_sub)(get(d, g[j], i), get(d, y[j], i));
-                excess = (ad_add)(excess, ad_row_dot(e, e));
-            }
-            excess = (ad_sub)(excess, times(ODE_CHANGE * ODE_CHANGE, size));
-        }
-        if (k == d->sweeps - 1)
-            d->worst = (ad_max)(d->worst, excess);
+        if (k == d->sweeps - 3)
+            a = change(d, n, y, g);
+        if (k == d->sweeps - 2)
+            b = change(d, n, y, g);
         for (int j = 0; j < n; j++)
             d->slot[y[j]] = d->slot[g[j]];
     }
+    for (int i = 0; i < d->parts; i++) {
+        ad_var x = get(d, 0, i);
+        size = (ad_add)(size, ad_row_dot(x, x));
+    }
+    d->worst = (ad_max)(d->worst, (ad_sub)(ad_square(b), (ad_mul)(times(ODE_CHANGE * ODE_CHANGE, size), a)));
 }
 /* y = G(y) as a root of y - G(y): Newton's method from the driver's guess when it runs, the implicit-function theorem when it
  * is differentiated, to any order, so never through the iteration. A row that does not converge is AD_EROOT of the run. */
