@@ -16,7 +16,7 @@ typedef __float128 real;
 #include "problems.h"
 
 typedef int field(void *, real, const real *, real *);
-enum { COLUMNS = 10, MOST = 8 };
+enum { COLUMNS = 10, MOST = 36 };
 
 /* One basic step H; the result in y, the estimated error returned. */
 static real extrapolate(field *f, int n, real H, real y[])
@@ -124,6 +124,8 @@ int main(void)
     wide(4, hh_start, y);
     run("henon-heiles", hh_f, 4, y, 10);
     run("henon-heiles", hh_f, 4, y, 1000);
+    wide(2 * OUTER_HALF, outer_start, y);
+    run("outer-solar-system", outer_f, 2 * OUTER_HALF, y, 200000);
     wide(4, double_pendulum_start, y);
     run("double-pendulum", double_pendulum_f, 4, y, 10);
     wide(6, toda_start, y);

@@ -98,3 +98,75 @@ PROBLEM void toda_integrals(const real y[], real out[3])
     out[1] = (p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) / 2 + a + b + c;
     out[2] = p[0] * p[1] * p[2] - p[0] * b - p[1] * c - p[2] * a;
 }
+
+/* The outer solar system, as the row of hnn/systems.c has it: Sun, Jupiter, Saturn, Uranus, Neptune, Pluto; au, days, masses of the
+ * Sun. Hairer, Lubich, Wanner (2006), I.2.4. Positions, then momenta. */
+enum { OUTER_BODIES = 6, OUTER_HALF = 18 };
+PROBLEM const double outer_G = 2.95912208286e-4;
+PROBLEM const double outer_mass[OUTER_BODIES] = {1.00000597682,      0.000954786104043,  0.000285583733151,
+                                                 0.0000437273164546, 0.0000517759138449, 1 / 1.3e8};
+PROBLEM const double outer_start[2 * OUTER_HALF] = {0,
+                                                    0,
+                                                    0,
+                                                    -3.5023653,
+                                                    -3.8169847,
+                                                    -1.5507963,
+                                                    9.0755314,
+                                                    -3.0458353,
+                                                    -1.6483708,
+                                                    8.3101420,
+                                                    -16.2901086,
+                                                    -7.2521278,
+                                                    11.4707666,
+                                                    -25.7294829,
+                                                    -10.8169456,
+                                                    -15.5387357,
+                                                    -25.2225594,
+                                                    -3.1902382,
+                                                    0,
+                                                    0,
+                                                    0,
+                                                    0.000954786104043 * 0.00565429,
+                                                    0.000954786104043 * -0.00412490,
+                                                    0.000954786104043 * -0.00190589,
+                                                    0.000285583733151 * 0.00168318,
+                                                    0.000285583733151 * 0.00483525,
+                                                    0.000285583733151 * 0.00192462,
+                                                    0.0000437273164546 * 0.00354178,
+                                                    0.0000437273164546 * 0.00137102,
+                                                    0.0000437273164546 * 0.00055029,
+                                                    0.0000517759138449 * 0.00288930,
+                                                    0.0000517759138449 * 0.00114527,
+                                                    0.0000517759138449 * 0.00039677,
+                                                    0.00276725 / 1.3e8,
+                                                    -0.00170702 / 1.3e8,
+                                                    -0.00136504 / 1.3e8};
+PROBLEM int outer_p(void *u, real t, const real y[], real g[])
+{
+    (void)u, (void)t;
+    for (int i = 0; i < OUTER_HALF; i++)
+        g[i] = y[OUTER_HALF + i] / outer_mass[i / 3];
+    return 0;
+}
+PROBLEM int outer_q(void *u, real t, const real y[], real g[])
+{
+    (void)u, (void)t;
+    memset(g, 0, OUTER_HALF * sizeof *g);
+    for (int a = 0; a < OUTER_BODIES; a++)
+        for (int b = 0; b < a; b++) {
+            real d[3], r2 = 0;
+            for (int i = 0; i < 3; i++)
+                d[i] = y[3 * a + i] - y[3 * b + i], r2 += d[i] * d[i];
+            real w = (real)outer_G * outer_mass[a] * outer_mass[b] / (r2 * REAL_SQRT(r2));
+            for (int i = 0; i < 3; i++)
+                g[3 * a + i] += w * d[i], g[3 * b + i] -= w * d[i];
+        }
+    return 0;
+}
+PROBLEM int outer_f(void *u, real t, const real y[], real f[])
+{
+    outer_p(u, t, y, f), outer_q(u, t, y, f + OUTER_HALF);
+    for (int i = OUTER_HALF; i < 2 * OUTER_HALF; i++)
+        f[i] = -f[i];
+    return 0;
+}
