@@ -278,6 +278,9 @@ static void first_page(hnn_figures *p, const char *command)
     hnn_text_free(&line);
     where(p, &line);
     hnn_page_text(&p->page, line.s ? line.s : "");
+    if (r->interrupted)
+        hnn_page_text(&p->page,
+                      "The run was interrupted: seeds that were not trained and measured have no values.");
     if (command)
         hnn_page_pre(&p->page, command);
     hnn_page_heading(&p->page, r->rows > 1 ? "Comparison" : "Results");

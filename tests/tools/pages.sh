@@ -6,7 +6,7 @@
 # Invariant: each page gives one line `PASSED|FAILED|SKIPPED pages/NAME`; a page with an error on purpose must fail first.
 # SPDX-License-Identifier: MIT
 set -u
-root=$1 build=$2
+build=$2
 case $build in /*) ;; *) build=$(pwd)/$build ;; esac
 browser=
 for b in chromium chromium-browser google-chrome; do
