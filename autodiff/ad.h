@@ -259,7 +259,9 @@ AD_API int ad_unpack(ad_var flat, int n, const ad_var like[], ad_var out[]);
 /* Sparse: the pattern is found from the tape. *row and *col (nnz each, sorted by row, then column) are
  * the caller's to free(); the result is [1,nnz] ([1,1], 0, where nnz is 0). The Hessian lists the lower triangle only.
  * Fixed numbers of rows; on error the result is void, nnz 0 and the lists are NULL. A column costs a product with a
- * vector only where it shares a row with others: a band its width, an arrow 2. */
+ * vector only where it shares a row with others: a band its width, an arrow 2. A Hessian whose entries are cheaper
+ * written out one by one (terms of a few variables each) is. ad_jacobian and ad_hessian go the same ways where these
+ * cost half as much. */
 AD_API ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
 AD_API ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col);
 

@@ -146,8 +146,8 @@ static void product(sets *s, int32_t a, int32_t b, int32_t row, const int32_t d[
 }
 
 /* The element of the operand that element (i,j) is a copy of; false where it is 0. */
-static bool source(const ad_node *n, const ad_node *x, const int32_t *attr, int32_t i, int32_t j, int32_t *r,
-                   int32_t *c)
+bool ad_source_of(const ad_node *n, const ad_node *x, const int32_t *attr, int32_t i, int32_t j, int32_t *r,
+                  int32_t *c)
 {
     int64_t k = (int64_t)i * n->cols + j;
     switch (n->op) {
@@ -260,7 +260,7 @@ static void by_element(sets *s, const ad_node *n, const int32_t arg[], int m, co
                 for (int q = 0; q < m; q++)
                     block(s, arg[q], 0, rows_of(ad_at_id(s->t, arg[q])), 0, ad_at_id(s->t, arg[q])->cols);
             } else if (ad_ops[n->op].kind == AD_LINEAR && n->op != OP_SUM_COLS) {
-                if (source(n, x, attr, i, j, &r, &c))
+                if (ad_source_of(n, x, attr, i, j, &r, &c))
                     put(s, at(s, arg[0], r, c));
             } else { /* each element of a row from all of that row */
                 for (int q = 0; q < m; q++)

@@ -27,4 +27,12 @@ HIDDEN int32_t ad_color_columns(const ad_pattern *a, int32_t color[]);
  * two colours. Source: Gebremedhin, Manne, Pothen (2005), SIAM Review 47, 629-705. */
 HIDDEN int32_t ad_color_star(const ad_pattern *a, int32_t color[]);
 
+/* The element (r,c) of the operand x that element (i,j) of a movement is a copy of; false where it is 0. */
+HIDDEN bool ad_source_of(const ad_node *n, const ad_node *x, const int32_t *attr, int32_t i, int32_t j,
+                         int32_t *r, int32_t *c);
+/* entries.c: dy/dx written out, y and x on one tape: its pattern (to be freed) and the entries in that order, [1,nnz]. Only
+ * for nodes of operations that are known there, with fixed numbers of rows. false after an error. */
+HIDDEN bool ad_entries(ad_var y, ad_var x, ad_pattern *a, ad_var *out);
+HIDDEN bool ad_entries_known(int op);
+
 #endif

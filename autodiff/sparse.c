@@ -225,6 +225,46 @@ ad_var ad_jacobian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
     return out;
 }
 
+/* Are the entries of the gradient's Jacobian cheaper written out? A product costs one number for each element of each node;
+ * an entry of a node is read by index, multiplied and added by index. */
+static bool written_out(const ad_part *p, const ad_pattern *a, const reading *r)
+{
+    enum { ENTRY = 4 };
+    bool known = ENTRY * a->entries < (int64_t)r->count * a->elements;
+    for (int32_t id = 0; known && id < p->t->n; id++)
+        known = ad_at_id(p->t, id)->rows > 0 && ad_entries_known(ad_at_id(p->t, id)->op);
+    return known;
+}
+
+/* The listed entries of a symmetric matrix out of those that are written out, in either triangle. */
+static ad_var picked(const ad_part *p, ad_var y, ad_var x, int nnz, const int *row, const int *col,
+                     int32_t *index)
+{
+    ad_pattern e = {0};
+    ad_var all, out = ad_void(p->home);
+    if (!ad_entries(ad_grad(y, x), x, &e, &all)) {
+        ad_pattern_free(&e);
+        return out;
+    }
+    for (int k = 0; k < nnz; k++)
+        for (int turn = 0, found = 0; turn < 2 && !found; turn++) {
+            int32_t i = turn ? col[k] : row[k], j = turn ? row[k] : col[k], a = e.start[i],
+                    b = e.start[i + 1];
+            while (a < b) {
+                int32_t half = a + (b - a) / 2;
+                if (e.col[half] < j)
+                    a = half + 1;
+                else
+                    b = half;
+            }
+            found = a < e.start[i + 1] && e.col[a] == j;
+            index[k] = a;
+        }
+    out = nnz ? ad_gather_cols(all, nnz, index) : ad_fill(p->home, 1, 1, 0);
+    ad_pattern_free(&e);
+    return out;
+}
+
 ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
 {
     static const char who[] = "ad_hessian_sparse";
@@ -247,7 +287,9 @@ ad_var ad_hessian_sparse(ad_var y, ad_var x, int *nnz, int **row, int **col)
         for (int32_t id = 0; id < p.t->n; id++)
             in_the_way = in_the_way || ad_at_id(p.t, id)->rows < 0 || ad_has_object(ad_at_id(p.t, id)->op);
         v[0] = in_the_way ? ad_grad(y, x) : v[0];
-        out = compressed(&p, &b, &r, true, g, *nnz, v);
+        out = !in_the_way && !ad_is_number(y) && written_out(&p, &a, &r)
+                  ? picked(&p, y, x, *nnz, *row, *col, r.index)
+                  : compressed(&p, &b, &r, true, g, *nnz, v);
     }
     if (ad_is_void(out))
         failed(t, NULL, nnz, row, col);
@@ -302,13 +344,16 @@ bool ad_by_pattern(const char *who, ad_var y, ad_var x, bool hessian, ad_var *ou
         bool ok = !ad_part_status(&p) && ad_pattern_of(&p, g, p.x[0], &a);
         ok = ok &&
              (hessian ? ad_pattern_mirror(&a, &b) && read_symmetric(&b, &r) : read_best(&a, &r, &forward));
-        cheaper = ok && 2 * (int64_t)r.count <= least;
+        bool entries = ok && hessian && written_out(&p, &a, &r);
+        cheaper = ok && (entries || 2 * (int64_t)r.count <= least);
         ok = ok && (!cheaper || listed(hessian ? &b : &a, hessian, &nnz, &row, &col, r.index));
-        if (ok && cheaper)
-            *out = spread(&p, compressed(&p, hessian ? &b : &a, &r, forward, g, nnz, (ad_var[]){y, x}), nnz,
-                          row, col, m, n, hessian);
-        else if (!ok && !p.home->status)
+        if (ok && cheaper) {
+            ad_var v = entries ? picked(&p, y, x, nnz, row, col, r.index)
+                               : compressed(&p, hessian ? &b : &a, &r, forward, g, nnz, (ad_var[]){y, x});
+            *out = spread(&p, v, nnz, row, col, m, n, hessian);
+        } else if (!ok && !p.home->status) {
             ad_fail(p.home, AD_ENOMEM, "%s: out of memory", who);
+        }
     }
     free(row), free(col), free(r.color), free(r.index);
     ad_pattern_free(&a);

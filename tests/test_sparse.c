@@ -322,6 +322,92 @@ Test(sparse, chain_of_1000_sites_is_a_band_found_in_linear_time)
     }
 }
 
+/* Entries written out against tangents one after the other; 0 where an operation is not known there. */
+static int entries_agree(const char *what, ad_var y, ad_var x)
+{
+    int m = ad_rows(y) * ad_cols(y), n = ad_rows(x) * ad_cols(x), nnz;
+    for (int id = 0; id < ad_nodes(x.tape); id++)
+        if (ad_at_id(x.tape, id)->rows < 1 || !ad_entries_known(ad_at_id(x.tape, id)->op))
+            return 0;
+    ad_pattern a;
+    ad_var e;
+    cr_assert(ad_entries(y, x, &a, &e), "%s: %s", what, ad_message(x.tape));
+    int *row = malloc(((size_t)a.nnz + 1) * sizeof *row);
+    for (int i = 0; i < m; i++)
+        for (int k = a.start[i]; k < a.start[i + 1]; k++)
+            row[k] = i;
+    ad_var dense = by_columns(what, y, x, ad_jacobian(y, x));
+    nnz = check(what, e, a.nnz, row, a.col, dense, m, n, 0);
+    ad_pattern_free(&a);
+    free(row);
+    return nnz + 1;
+}
+
+Test(sparse, entries_written_out_agree_with_the_dense_matrix)
+{
+    int known = 0;
+    double v[12], ignore[12];
+    point(v, ignore);
+    for (size_t k = 0; k < sizeof functions / sizeof functions[0]; k++) {
+        ad_tape *t = ad_new();
+        ad_var x = ad_input(t, "x", 3, 4);
+        ad_set(x, 3, v);
+        known += entries_agree(functions[k].name, ad_grad(functions[k].f(x), x), x) > 0;
+        ad_free(t);
+    }
+    cr_assert(known > 10, "%d", known);
+    known = 0;
+    for (int k = 0, n = quick() ? 20 : 300; k < n; k++) {
+        char what[32];
+        ad_tape *t = ad_new();
+        int size = 4 + 2 * below(6);
+        ad_var x = ad_input(t, "x", 1, size);
+        double u[16];
+        for (int i = 0; i < size; i++)
+            u[i] = below(1000) / 500.0 - 1;
+        ad_set(x, 1, u);
+        snprintf(what, sizeof what, "random %d", k);
+        ad_var y = random_value(x, size, 1 + below(8));
+        known += entries_agree(what, y, x) > 0;
+        known += entries_agree(what, ad_grad(ad_sum(ad_sin(y)), x), x) > 0;
+        ad_free(t);
+    }
+    cr_assert(known > (quick() ? 5 : 100), "%d", known);
+}
+
+/* Bodies that attract each other in pairs: each term has 6 of the coordinates, the Hessian has all pairs of them. */
+Test(sparse, hessian_of_bodies_in_pairs_is_written_out)
+{
+    enum { BODIES = 8 };
+    static const char *const name[] = {"x", "y", "z", "n"};
+    ad_tape *t = ad_new();
+    ad_var q = ad_input(t, "q", 1, 3 * BODIES), in[4];
+    for (int i = 0; i < 3; i++)
+        in[i] = ad_cols_of(q, BODIES * i, BODIES);
+    in[3] = ad_num(BODIES);
+    ad_var y = ad_parse(t, "-sum(i<j, 1/sqrt((x[i]-x[j])^2 + (y[i]-y[j])^2 + (z[i]-z[j])^2))", 4, name, in);
+    double v[3 * BODIES], flops[3];
+    for (int i = 0; i < 3 * BODIES; i++)
+        v[i] = 3 * sin(5 * i * i + 1);
+    ad_set(q, 1, v);
+    cr_assert_eq(hessian("bodies", y, q), 3 * BODIES * (3 * BODIES + 1) / 2);
+    int nnz, *row, *col;
+    ad_var out[3] = {ad_grad(y, q), ad_hessian(y, q), ad_hessian_sparse(y, q, &nnz, &row, &col)};
+    free(row), free(col);
+    for (int k = 0; k < 3; k++) {
+        ad_report r;
+        ad_program *p = ad_compile(t, 1, &q, 1, &out[k], NULL);
+        cr_assert(p, "%s", ad_message(t));
+        ad_program_report(p, &r);
+        ad_program_free(p);
+        flops[k] = r.flops;
+    }
+    /* 24 directions would cost 24 times a gradient and more */
+    cr_assert(flops[2] < 6 * flops[0] && flops[1] < 6 * flops[0], "%g and %g flops, gradient %g", flops[2],
+              flops[1], flops[0]);
+    ad_free(t);
+}
+
 /* The whole Hessian and Jacobian of a chain take the products of its band, not one for each site. */
 Test(sparse, whole_matrices_are_made_of_the_entries_where_these_are_few)
 {
