@@ -101,7 +101,10 @@ static inline ad_var rt_move(random_tape *r, ad_var x)
         return ad_scatter_cols(x, 7, index);
     case 9:
         y = rt_any(r);
-        return ad_rows(y) == rows ? ad_concat_cols(3, (ad_var[]){x, y, x}) : ad_stop(x);
+        if (ad_rows(y) == rows)
+            return ad_concat_cols(3, (ad_var[]){x, y, x});
+        return r->smooth ? ad_neg(x)
+                         : ad_stop(x); /* a stop hides the rounding before it from a bound by derivatives */
     case 10:
         return rows > 0 ? ad_transpose(x) : ad_reshape(x, rows * cols, 1);
     case 11:
