@@ -13,6 +13,7 @@
 
 #include "failalloc.h"
 #include "ode.h"
+#include "ode_field.h"
 
 enum { SIZE = 4, OMEGA = 4, MOST = 400 };
 static const char separable[] =
@@ -22,19 +23,6 @@ static const char any[] =
 static const double start[] = {0.3, -0.2, 0.25, 0.3};
 
 static int shortened(void) { return getenv("NOETHER_TEST_SHORT") != NULL; }
-static ode_recorded *field_of(const char *text, int rows)
-{
-    ad_tape *tape = ad_new();
-    ad_var q = ad_input(tape, "q", rows, 2), p = ad_input(tape, "p", rows, 2),
-           t = ad_input(tape, "t", rows, 1), c = ad_input(tape, "c", rows, 1);
-    const char *names[] = {"q", "p", "t", "c"};
-    ad_var H = ad_parse(tape, text, 4, names, (ad_var[]){q, p, t, c});
-    ode_recorded *r =
-        ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p, .t = t, .params = 1, .param = &c});
-    cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s", ode_recorded_message(r));
-    ad_free(tape);
-    return r;
-}
 
 /* The inputs y, t, h, c as one vector x [1, n]; h has one length or one for each step. */
 typedef struct {

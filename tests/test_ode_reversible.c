@@ -8,6 +8,7 @@
 
 #include "failalloc.h"
 #include "ode.h"
+#include "ode_field.h"
 
 enum { SIZE = 4, ROWS = 3 };
 static const char driven[] =
@@ -16,19 +17,6 @@ static const char driven[] =
 static const double start[ROWS][SIZE] = {{0.3, -0.2, 0.25, 0.3}, {0.1, 0.2, 0, -0.3}, {-0.2, 0.25, 0.125, 0}};
 
 static int shortened(void) { return getenv("NOETHER_TEST_SHORT") != NULL; }
-static ode_recorded *field_of(const char *text, int rows)
-{
-    ad_tape *tape = ad_new();
-    ad_var q = ad_input(tape, "q", rows, 2), p = ad_input(tape, "p", rows, 2),
-           t = ad_input(tape, "t", rows, 1), c = ad_input(tape, "c", rows, 1);
-    const char *names[] = {"q", "p", "t", "c"};
-    ad_var H = ad_parse(tape, text, 4, names, (ad_var[]){q, p, t, c});
-    ode_recorded *r =
-        ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p, .t = t, .params = 1, .param = &c});
-    cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s", ode_recorded_message(r));
-    ad_free(tape);
-    return r;
-}
 static int is_split(const ode_method *m, const ode_field *f)
 {
     return !ode_method_refuses(m, f) && (m->needs & ODE_SEPARABLE) && m->order <= 6;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ode.h"
+#include "ode_field.h"
 
 enum { SIZE = 4, OMEGA = 4 };
 static const char separable[] =
@@ -16,19 +17,6 @@ static const char separable[] =
 static const char any[] = "(1 + q[1]^2)*p[1]^2/2 + p[2]^2/2 + c*q[2]*p[1]*p[2]/2 + (q[1]^2 + q[2]^2)/2";
 static const double start[] = {0.3, -0.2, 0.25, 0.3};
 
-static ode_recorded *field_of(const char *text, int rows)
-{
-    ad_tape *tape = ad_new();
-    ad_var q = ad_input(tape, "q", rows, 2), p = ad_input(tape, "p", rows, 2),
-           t = ad_input(tape, "t", rows, 1), c = ad_input(tape, "c", rows, 1);
-    const char *names[] = {"q", "p", "t", "c"};
-    ad_var H = ad_parse(tape, text, 4, names, (ad_var[]){q, p, t, c});
-    ode_recorded *r =
-        ode_recorded_new(&(ode_recording){.H = H, .q = q, .p = p, .t = t, .params = 1, .param = &c});
-    cr_assert_eq(ode_recorded_status(r), ODE_OK, "%s", ode_recorded_message(r));
-    ad_free(tape);
-    return r;
-}
 /* The solver: y after n steps of x[5] from x[0..3] at time x[4] with parameter x[6]. */
 static void reference(const ode_method *m, ode_recorded *r, int n, const double x[7], double y[SIZE])
 {
