@@ -191,7 +191,7 @@ static double events(ode_solver *s, ode_options *o, double *y)
 static void next_first(ode_solver *s)
 {
     ode_real *r = &s->space;
-    int again = 0;
+    int again = ode_changed(s);
     for (int b = 0; b < r->rows; b++)
         again |= s->lane[b].rejected == 2 || (s->lane[b].accepted && !s->plan->same_last);
     for (int b = 0; b < r->rows && !again; b++)
@@ -378,6 +378,7 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
         s->lane[b] = (struct ode_lane){.h = fabs(o->h), .tc = r->t_carry};
         r->row_t[b] = r->t;
     }
+    ode_changed(s);
     if (o->h == 0)
         first_step(s, o, way);
     for (int k = 0; k < o->event_count; k++)

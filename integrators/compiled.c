@@ -262,6 +262,8 @@ int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h)
     for (int b = 0; b < r->rows; b++)
         if (r->fault[b].status)
             return 0;
+    if (ode_changed(s))
+        c->valid = 0;
     if (r->base.fresh == 0 && r->h == h)
         take_kept(s);
     if ((c->kept && (!c->valid || r->h != h)) || c->sweeps < 0)

@@ -275,5 +275,6 @@ int ode_recorded_set(ode_recorded *r, int i, int rows, const double values[])
     memcpy(v, values, n * sizeof *v);
     r->value[i] = v;
     r->rows[i] = rows;
+    r->changes++;
     return ODE_OK;
 }

@@ -30,6 +30,7 @@ struct ode_recorded {
     size_t room_size;
     const void **in;
     ode_field field;
+    int64_t changes; /* of parameters, by ode_recorded_set */
     int status;
     char message[400];
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "recorded.h"
+#include "solver.h"
 
 int ode_recorded_inputs(const ode_recorded *r, ad_var in[])
 {
@@ -189,4 +190,14 @@ int ode_recorded_give(void *user, int what, int count, const int row[], const do
                     out[(k * size + i) * size + j] = i < m ? b[at] : -b[at];
                 }
     return 0;
+}
+
+int ode_changed(ode_solver *s)
+{
+    int64_t now = s->field.rows == ode_recorded_give ? ((ode_recorded *)s->field.user)->changes : 0;
+    if (now == s->changes)
+        return 0;
+    s->changes = now;
+    s->space.base.fresh = 1;
+    return 1;
 }

@@ -170,6 +170,7 @@ int ode_step(ode_solver *s, double h)
     double t = r->t, t_carry = r->t_carry;
     memcpy(s->saved, r->x, bytes);
     s->dense_ready = 0;
+    ode_changed(s);
     ode_real_step(r, s->plan, h);
     for (int b = 0; b < r->rows; b++) {
         double *y = ode_row(r, 0, b), bad = 0;

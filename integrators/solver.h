@@ -17,6 +17,8 @@ ODE_HIDDEN int ode_partial(ode_solver *s, double h,
                            double *y);                     /* a step aside: the solver stays where it is */
 ODE_HIDDEN void ode_blank(const ode_solver *s, double *y); /* NaN where a row has failed */
 ODE_HIDDEN void ode_forgive(ode_real *r);
+/* 1 when parameters of a recorded field have changed since it was last asked: then nothing kept from the last step is used. */
+ODE_HIDDEN int ode_changed(ode_solver *s);
 ODE_HIDDEN int ode_compiled_begin(ode_solver *s, int native);
 ODE_HIDDEN int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h);
 ODE_HIDDEN void ode_compiled_free(struct ode_compiled *c);

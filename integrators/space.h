@@ -72,6 +72,7 @@ struct ode_solver {
     double *last_t, *dense_h;
     struct ode_lane *lane;         /* step control of each row */
     struct ode_compiled *compiled; /* programs of steps, when asked for */
+    int64_t changes;               /* of the parameters of a recorded field, up to the last step */
     int dense_ready;
     int status, started;
     char message[512];
