@@ -169,6 +169,8 @@ int ode_compiled_begin(ode_solver *s, int native)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
     c->native = native;
     c->implicit = implicit;
+    if (implicit && s->space.schedule > 0)
+        c->sweeps = -1; /* as many as told, whatever they reach: made in the ordinary way */
     c->timed = r->timed != 0;
     find_kept(c, s->method, s->plan, r->half > 0);
     size_t rows = (size_t)s->space.rows, size[2 + 2 * 16 + 2], total = 0;
@@ -264,6 +266,8 @@ int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h)
             return 0;
     if (ode_changed(s))
         c->valid = 0;
+    if (h == 0) /* an error, which ode_step tells */
+        return 0;
     if (r->base.fresh == 0 && r->h == h)
         take_kept(s);
     if ((c->kept && (!c->valid || r->h != h)) || c->sweeps < 0)

@@ -285,6 +285,31 @@ Test(ode_trace, parameters_changed_between_runs_count_from_the_next_step)
         ode_recorded_free(r);
     }
 }
+Test(ode_trace, compiled_steps_keep_to_the_step_and_the_schedule_they_are_given)
+{
+    const char *name[] = {"rk4", "verlet", "gauss4"};
+    const double one = 1;
+    ode_recorded *r = field_of(separable, 1);
+    ode_recorded_set(r, 0, 1, &one);
+    for (int k = 0; k < 3; k++) {
+        ode_solver *s[2];
+        for (int j = 0; j < 2; j++) {
+            s[j] = ode_new(ode_method_find(name[k]), ode_recorded_field(r));
+            ode_start(s[j], 0, start);
+            cr_expect_eq(ode_run(s[j], 10, 0, &(ode_options){.compiled = j}), ODE_EINPUT, "%s", name[k]);
+            cr_expect(strstr(ode_message(s[j]), "h = 0"), "%s", ode_message(s[j]));
+            cr_expect_eq(ode_counters(s[j]).steps, 0);
+            ode_clear(s[j]);
+            ode_run(s[j], 40, 0.1, &(ode_options){.compiled = j, .schedule = 2});
+        }
+        for (int i = 0; i < SIZE; i++)
+            cr_expect_float_eq(ode_y(s[0])[i], ode_y(s[1])[i], 1e-13, "%s", name[k]);
+        cr_expect_eq(ode_counters(s[0]).unconverged, ode_counters(s[1]).unconverged);
+        cr_expect_eq(ode_counters(s[0]).unconverged, k == 2 ? 40 : 0); /* two sweeps do not solve it */
+        ode_free(s[0]), ode_free(s[1]);
+    }
+    ode_recorded_free(r);
+}
 static int still(void *u, double t, const double y[], double f[])
 {
     (void)u, (void)t, (void)y;
