@@ -55,11 +55,13 @@ struct ode_reversible {
     void **out;
     double *room; /* q, p, gathered parameters; results of a pullback */
     int status;
-    char message[300];
+    char message[512];
+    int bad; /* row of the last failure */
 };
 static const ode_reversible no_memory = {.status = ODE_EMEMORY,
                                          .message = "ode_reversible_new: out of memory"};
 
+static double time_of(const ode_reversible *x, double c) { return x->t + ((double)x->steps + c) * x->h; }
 static int fail(ode_reversible *x, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int fail(ode_reversible *x, int status, const char *format, ...)
 {
@@ -71,11 +73,21 @@ static int fail(ode_reversible *x, int status, const char *format, ...)
     va_end(list);
     return x->status = status;
 }
+/* Where the last step ended, added to the message: time and state of a row. */
+static void say_where(ode_reversible *x, int row)
+{
+    size_t k = strlen(x->message), room = sizeof x->message;
+    const double *y = x->y + 2 * x->half * row;
+    k += (size_t)snprintf(x->message + k, room - k, " (at t = %.17g, y =", time_of(x, 0));
+    for (int i = 0; i < 2 * x->half && i < 6 && k < room; i++)
+        k += (size_t)snprintf(x->message + k, room - k, " %.9g", y[i]);
+    if (k < room)
+        snprintf(x->message + k, room - k, x->half > 3 ? " ...)" : ")");
+}
 int ode_reversible_status(const ode_reversible *x) { return x->status; }
 const char *ode_reversible_message(const ode_reversible *x) { return x->message; }
 
 /* ---- a shear ------------------------------------------------------------------------------------------------ */
-static double time_of(const ode_reversible *x, double c) { return x->t + ((double)x->steps + c) * x->h; }
 
 /* dHdq or dHdp of all rows into x->force. */
 static int evaluate(ode_reversible *x, int kind, double c)
@@ -96,11 +108,13 @@ static int shear(ode_reversible *x, int kind, ode_num k, double c, int sign)
 {
     int m = x->half, to = kind == KICK ? m : 0;
     double scale = (kind == KICK ? -1 : 1) * (k.hi + k.lo) * x->h / x->grid[kind == KICK];
+    x->bad = 0;
     if (evaluate(x, kind, c))
         return fail(x, ODE_EVALUE, "%s: the field failed at t = %.17g", x->method->name, x->when[0]);
     for (int b = 0; b < x->rows; b++)
         for (int i = 0; i < m; i++) {
             double d = scale * x->force[b * m + i], z = wide_value(x->z[2 * m * b + to + i]);
+            x->bad = b;
             if (!isfinite(d))
                 return fail(x, ODE_EVALUE, "%s: the field is not finite at t = %.17g (row %d)",
                             x->method->name, x->when[b], b);
@@ -138,13 +152,15 @@ static int step(ode_reversible *x, int sign)
     x->steps -= sign < 0;
     for (int k = first; k >= 0 && k < n; k += sign)
         if (nth(x, k, &by, &c) && shear(x, k % 2 ? KICK : DRIFT, by, c, sign)) {
-            int status = x->status; /* back to where the step began, exactly */
+            int status = x->status, row = x->bad; /* back to where the step began, exactly */
             x->status = 0;
             for (k -= sign; k >= 0 && k < n; k -= sign)
                 if (nth(x, k, &by, &c))
                     shear(x, k % 2 ? KICK : DRIFT, by, c, -sign);
             x->steps += sign < 0;
-            return x->status = status;
+            x->status = status;
+            say_where(x, row);
+            return status;
         }
     x->steps += sign > 0;
     return ODE_OK;

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,6 +235,9 @@ Test(ode_reversible, a_step_that_cannot_be_made_leaves_the_state_where_it_began)
         cr_expect(strstr(ode_reversible_message(x), way ? "the field failed" : "leaves the grid"), "%s",
                   ode_reversible_message(x));
         cr_expect_eq(memcmp(last, ode_reversible_y(x), sizeof last), 0);
+        char where[80];
+        snprintf(where, sizeof where, "y = %.9g %.9g)", last[0], last[1]);
+        cr_expect(strstr(ode_reversible_message(x), where), "%s", ode_reversible_message(x));
         cr_expect_float_eq(ode_reversible_t(x), 0.01 * (double)(made - 1), 1e-14);
         cr_expect_eq(ode_reversible_run(x, 1), ODE_EVALUE, "the error stays");
         memcpy(y, y0, sizeof y);
