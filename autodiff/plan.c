@@ -335,7 +335,7 @@ static bool plan_single(planner *s, int32_t i, const ad_node *v)
     int32_t x = v->arg[0], y = v->arg[two], hx = s->hold[x], hy = s->hold[y], *left = s->left;
     left[hx >> 1]--;
     left[hy >> 1] -= two;
-    left[0] = INT32_MAX; /* values elsewhere live on */
+    left[0] = INT32_MAX / 2; /* values elsewhere live on */
     bool x_dies = !left[hx >> 1], y_dies = !left[hy >> 1], same = hx >> 1 == hy >> 1;
     if ((x_dies & !(hx & 1)) | (y_dies & !(hy & 1)) | (x_dies & same & (x != y))) {
         left[hx >> 1]++;
