@@ -6,6 +6,7 @@
 #include "rng.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,16 @@ int hnn_draw_starts(const hnn_system *s, const double value[], hnn_flow *flow, u
     return code;
 }
 
+/* Where trajectory k was last: time and state. */
+static int diverges(int k, int size, double t, const double z[], hnn_error *e)
+{
+    char state[160];
+    int n = 0;
+    for (int i = 0; i < size && i < 6; i++)
+        n += snprintf(state + n, sizeof state - (size_t)n, " %.9g", z[i]);
+    return hnn_fail(e, HNN_EARG, "simulate: trajectory %d diverges after t = %g, z =%s%s", k + 1, t, state,
+                    size > 6 ? " ..." : "");
+}
 int hnn_simulate(hnn_flow *truth, int count, const double starts[], long rows, double span, hnn_data *out,
                  hnn_error *e)
 {
@@ -60,8 +71,8 @@ int hnn_simulate(hnn_flow *truth, int count, const double starts[], long rows, d
         double *z = out->z + from * size;
         code = hnn_flow_rollout(truth, NULL, 0, starts + (long)k * size, rows, out->t + from, z, &done, e);
         if (!code && done < rows)
-            code = hnn_fail(e, HNN_EARG, "simulate: trajectory %d diverges after t = %g", k + 1,
-                            out->t[from + (done ? done - 1 : 0)]);
+            code = diverges(k, size, out->t[from + (done ? done - 1 : 0)],
+                            done ? z + (done - 1) * size : starts + (long)k * size, e);
         for (long i = 0; i < rows && !code && m->spec.drive; i++)
             code = hnn_flow_rate(truth, 1, out->t[from + i], z + i * size, out->dz + (from + i) * size, e);
         if (!code && !m->spec.drive)

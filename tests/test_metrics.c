@@ -303,6 +303,7 @@ Test(metrics, starts_lie_in_the_box_and_the_range_of_energies)
     cr_assert_eq(hnn_flow_new(m, NULL, &f, &e), HNN_OK);
     cr_expect_eq(hnn_simulate(f, 1, b.clean.z, 5, 2, &d, &e), HNN_EARG);
     cr_expect(strstr(e.message, "diverges after"), "%s", e.message);
+    cr_expect(strstr(e.message, ", z = "), "the state, too: %s", e.message);
     hnn_flow_free(f);
     hnn_model_free(m);
     done(&b);
