@@ -263,11 +263,13 @@ int hnn_flow_rollout(hnn_flow *f, const char *method, double h, const double z0[
             memcpy(out + k * size, ode_y(s), sizeof *out * (size_t)size);
         }
     }
-    int status = ode_status(s);
+    int status = ode_status(s), code = HNN_OK;
+    if (status == ODE_EINPUT || status == ODE_EMEMORY) /* anything else is a run that ended early */
+        code = hnn_fail(e, status == ODE_EINPUT ? HNN_EARG : HNN_EMEM, "%s: %s", row->name, ode_message(s));
     for (long i = k * size; i < n * size; i++)
         out[i] = NAN;
     if (done)
         *done = k;
     ode_free(s);
-    return status == ODE_EMEMORY ? hnn_fail(e, HNN_EMEM, "%s: out of memory", row->name) : HNN_OK;
+    return code;
 }

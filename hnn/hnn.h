@@ -352,7 +352,8 @@ HNN_API const hnn_model *hnn_flow_model(const hnn_flow *f); /* its copy of the m
 
 /* hnn_flow_rollout - states at the times t[0] .. t[n-1] from z0 at t[0], by the named method of ode.h with step h (0 and
  * an adaptive method: tolerances 1e-10): out [n, 2 dof]. *done (may be NULL) is how many rows are valid: fewer than n
- * when the run diverged, which is not an error; rows after them are NaN. */
+ * when the run diverged, which is not an error; rows after them are NaN. Errors: HNN_EARG (method, step, a start that is not
+ * finite, times out of order), HNN_EMEM. */
 HNN_API int hnn_flow_rollout(hnn_flow *f, const char *method, double h, const double z0[], long n,
                              const double t[], double out[], long *done, hnn_error *e);
 

@@ -298,6 +298,13 @@ Test(metrics, starts_lie_in_the_box_and_the_range_of_energies)
     hnn_data d;
     hnn_error e = {0};
     cr_expect_eq(hnn_simulate(b.flow, 0, b.clean.z, 5, 1, &d, &e), HNN_EARG);
+    double out[6];
+    long rows;
+    cr_expect_eq(hnn_flow_rollout(b.flow, NULL, 0, b.clean.z, 3, (double[]){0, 1, 0.5}, out, &rows, &e),
+                 HNN_EARG);
+    cr_expect(strstr(e.message, "out of order"), "not a run that diverged: %s", e.message);
+    cr_expect_eq(hnn_simulate(b.flow, 1, (double[]){NAN, 0}, 5, 1, &d, &e), HNN_EARG);
+    cr_expect(strstr(e.message, "not finite"), "%s", e.message);
     hnn_model *m = text("2*q^2*p", NULL);
     hnn_flow *f;
     cr_assert_eq(hnn_flow_new(m, NULL, &f, &e), HNN_OK);
