@@ -2,7 +2,6 @@
  * Invariant: what is recorded is what adaptive.c gives, to rounding, so that a loss at given times has its derivative. */
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "recorded.h"
@@ -63,14 +62,9 @@ static ad_func *body(const ode_method *m, ode_recorded *r, ad_var y, const ad_va
 {
     ad_tape *b = ad_new();
     ad_var *in = calloc((size_t)(4 + r->params), sizeof *in), out = ad_num(0);
-    ad_func *f = NULL;
+    int n = 0;
     if (b && in) {
-        int n = 0;
-        for (; n < r->params; n++) {
-            char name[32];
-            snprintf(name, sizeof name, "param%d", n);
-            in[n] = ad_input(b, name, ad_rows(param[n]), ad_cols(param[n]));
-        }
+        n = ode_body_params(r, b, param, in);
         ad_var y0 = in[n++] = ad_input(b, "y", ad_rows(y), ad_cols(y)),
                begin = in[n++] = ad_input(b, "t", ad_rows(t), 1), h = in[n++] = ad_input(b, "h", 1, 1),
                at = in[n++] = ad_input(b, "at", 1, 1), theta = ad_div(ad_sub(at, begin), h);
@@ -81,14 +75,8 @@ static ad_func *body(const ode_method *m, ode_recorded *r, ad_var y, const ad_va
             out = ad_mul(theta, ad_add(out, d));
         }
         out = ad_add(y0, out);
-        f = r->status ? NULL : ad_func_new(n, in, 1, &out);
     }
-    if (!f)
-        ode_recorded_fail(r, !b || !in || ad_status(b) == AD_ENOMEM ? ODE_EMEMORY : ODE_EFIELD,
-                          "ode_record_times: %s", b && in ? ad_message(b) : "out of memory");
-    free(in);
-    ad_free(b);
-    return f;
+    return ode_body_func(r, "ode_record_times", b, n, in, 1, &out);
 }
 
 /* Which step each time lies in; ODE_EINPUT when one lies outside. */

@@ -2,7 +2,6 @@
  * Invariant: what changes from step to step is carried (state, time) or given (the length); all else is shared, so that it gets
  * one derivative. */
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "recorded.h"
@@ -29,36 +28,24 @@ static ad_func *body(const loop *l)
     ode_recorded *r = l->r;
     ad_tape *b = ad_new();
     ad_var *in = calloc((size_t)(3 + r->params), sizeof *in), out[4];
-    ad_func *f = NULL;
+    int n = 0, nout = 2;
     if (b && in) {
-        int n = 0;
         ad_var h = ad_input(b, "h", ad_rows(l->h), 1), *param = in + !l->each;
         if (!l->each)
             in[n++] = h;
-        for (int i = 0; i < r->params; i++) {
-            char name[32];
-            snprintf(name, sizeof name, "param%d", i);
-            in[n++] = ad_input(b, name, ad_rows(l->param[i]), ad_cols(l->param[i]));
-        }
+        n += ode_body_params(r, b, l->param, in + n);
         ad_var y = in[n++] = ad_input(b, "y", ad_rows(l->y), ad_cols(l->y)),
                t = in[n++] = ad_input(b, "t", ad_rows(l->t), 1);
         if (l->each)
             in[n++] = h;
         out[0] = ode_record_step(l->m, r, y, t, h, param, l->omega);
         out[1] = (ad_add)(t, h);
-        int nout = 2;
         if (l->trajectory)
             out[nout++] = out[0];
         if (l->ends)
             out[nout++] = out[1];
-        f = r->status ? NULL : ad_func_new(n, in, nout, out);
     }
-    if (!f)
-        ode_recorded_fail(r, !b || !in || ad_status(b) == AD_ENOMEM ? ODE_EMEMORY : ODE_EFIELD,
-                          "ode_record: %s", b && in ? ad_message(b) : "out of memory");
-    free(in);
-    ad_free(b);
-    return f;
+    return ode_body_func(r, "ode_record", b, n, in, nout, out);
 }
 
 static ad_var run(loop *l)

@@ -29,6 +29,26 @@ int ode_recorded_tape(ode_recorded *r, const char *who)
         ode_recorded_fail(r, ODE_EFIELD, "%s: %s", who, ad_message(t));
     return r->status;
 }
+int ode_body_params(const ode_recorded *r, ad_tape *b, const ad_var like[], ad_var in[])
+{
+    for (int i = 0; i < r->params; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "param%d", i);
+        in[i] = ad_input(b, name, ad_rows(like[i]), ad_cols(like[i]));
+    }
+    return r->params;
+}
+ad_func *ode_body_func(ode_recorded *r, const char *who, ad_tape *b, int nin, ad_var in[], int nout,
+                       const ad_var out[])
+{
+    ad_func *f = b && in && !r->status ? ad_func_new(nin, in, nout, out) : NULL;
+    if (!f)
+        ode_recorded_fail(r, !b || !in || ad_status(b) == AD_ENOMEM ? ODE_EMEMORY : ODE_EFIELD, "%s: %s", who,
+                          b && in ? ad_message(b) : "out of memory");
+    free(in);
+    ad_free(b);
+    return f;
+}
 int ode_recorded_status(const ode_recorded *r) { return r->status; }
 const char *ode_recorded_message(const ode_recorded *r) { return r->message; }
 const ode_field *ode_recorded_field(const ode_recorded *r) { return &r->field; }

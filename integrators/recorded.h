@@ -39,6 +39,12 @@ ODE_HIDDEN int ode_recorded_fail(ode_recorded *r, int status, const char *format
     __attribute__((format(printf, 3, 4)));
 /* What the tape says, as a failure of r; the tape is cleared. */
 ODE_HIDDEN int ode_recorded_tape(ode_recorded *r, const char *who);
+
+/* The body of a loop over steps, recorded on a tape b of its own (b or in may be NULL: out of memory). First inputs shaped
+ * like the parameters; last the function, which frees b and in: NULL with r's message when one of them failed. */
+ODE_HIDDEN int ode_body_params(const ode_recorded *r, ad_tape *b, const ad_var like[], ad_var in[]);
+ODE_HIDDEN ad_func *ode_body_func(ode_recorded *r, const char *who, ad_tape *b, int nin, ad_var in[],
+                                  int nout, const ad_var out[]);
 /* The inputs of every program and function: q, p or y; t; params. Returns how many, at most 3 + params. */
 ODE_HIDDEN int ode_recorded_inputs(const ode_recorded *r, ad_var in[]);
 ODE_HIDDEN ad_var ode_jacobian(ad_var f, ad_var x);
