@@ -13,6 +13,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#define K(name) name
+#include "kernels/loop_schedule.h"
+
 enum { KEEP_ALL = 256 << 10 }; /* bytes of carries that are all kept unless told otherwise */
 
 typedef struct back_state {
@@ -197,30 +200,6 @@ static int step_back(back_state *s, const ad_loop *l, const ad_kcall *c, int64_t
     return AD_OK;
 }
 
-/* T(s,r) = C(s+r+1, r), or INT64_MAX where it is larger than any count. */
-static int64_t reach(int64_t s, int64_t r)
-{
-    double t = 1;
-    for (int64_t i = 1; i <= r; i++) {
-        t = t * (double)(s + 1 + i) / (double)i;
-        if (t > 4e18)
-            return INT64_MAX;
-    }
-    return (int64_t)(t + 0.5);
-}
-
-/* Where to cut a stretch of n >= 2 steps with s >= 1 free checkpoints: steps before the next one. */
-static int64_t cut(int64_t n, int64_t s)
-{
-    int64_t r = 1;
-    if (s + 2 >= n)
-        return 1;
-    while (reach(s, r) < n)
-        r++;
-    int64_t least = n - reach(s - 1, r), inner = reach(s, r - 2);
-    return least > inner ? least : inner;
-}
-
 static int reverse(back_state *s, const ad_loop *l, const ad_kcall *c)
 {
     int64_t top = 0;
@@ -233,7 +212,7 @@ static int reverse(back_state *s, const ad_loop *l, const ad_kcall *c)
         int64_t lo = s->at[top];
         const char *here = s->carries + (size_t)top * s->bytes;
         while (lo < end - 1 && l->ncarry && !status) {
-            int64_t left = s->slots - 1 - top, stop = left ? lo + cut(end - lo, left) : end - 1;
+            int64_t left = s->slots - 1 - top, stop = left ? lo + loop_cut(end - lo, left) : end - 1;
             for (; lo < stop && !status; lo++) {
                 char *to =
                     left && lo == stop - 1 ? s->carries + (size_t)(top + 1) * s->bytes : s->spare[lo & 1];

@@ -1,5 +1,5 @@
 /* loops.h - loops forward and backward, and roots, over functions of emitted C: emitted C embeds this text, nothing else
- * includes it. The schedule of the backward loop is that of scan_back.c, which says where it comes from.
+ * includes it. The schedule of the backward loop is in loop_schedule.h.
  * Invariant: the bits of scan_run.c, scan_back.c and root.c.
  */
 /* SPDX-License-Identifier: MIT */
@@ -93,30 +93,6 @@ static int K(loop_scan)(const em_loop *l, em_run *s)
             s->src[l->nshared + i] = s->dst[i];
     }
     return AD_OK;
-}
-
-/* T(s,r) = C(s+r+1, r), or INT64_MAX where it is larger than any count. */
-static int64_t K(loop_reach)(int64_t s, int64_t r)
-{
-    double t = 1;
-    for (int64_t i = 1; i <= r; i++) {
-        t = t * (double)(s + 1 + i) / (double)i;
-        if (t > 4e18)
-            return INT64_MAX;
-    }
-    return (int64_t)(t + 0.5);
-}
-
-/* Where to cut a stretch of n >= 2 steps with s >= 1 free checkpoints: steps before the next one. */
-static int64_t K(loop_cut)(int64_t n, int64_t s)
-{
-    int64_t r = 1;
-    if (s + 2 >= n)
-        return 1;
-    while (K(loop_reach)(s, r) < n)
-        r++;
-    int64_t least = n - K(loop_reach)(s - 1, r), inner = K(loop_reach)(s, r - 2);
-    return least > inner ? least : inner;
 }
 
 static void K(loop_steps)(const em_loop *l, em_run *s, int64_t k, const REAL **src)
