@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT */
 #include "ad.h"
 #include "bench.h"
+#include "functions.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,43 +21,19 @@ typedef struct problem {
     ad_var in[IN], out[OUT];
 } problem;
 
-/* -sum_{i<j} 1/|q_i - q_j| + sum_i p_i^2/2 and its gradient: about 30 nodes a pair */
 static void bodies(problem *p, int nodes)
 {
     int n = (int)sqrt(nodes / 15.0) + 2;
-    ad_var H = ad_num(0), *e = malloc((size_t)n * 6 * sizeof *e);
     p->in[0] = ad_input(p->t, "x", 1, 6 * n);
-    for (int i = 0; i < 6 * n; i++)
-        e[i] = ad_at(p->in[0], 0, i);
-    for (int i = 0; i < n; i++) {
-        for (int j = 0; j < i; j++) {
-            ad_var r2 = ad_num(0);
-            for (int k = 0; k < 3; k++)
-                r2 = ad_add(r2, ad_square(ad_sub(e[3 * i + k], e[3 * j + k])));
-            H = ad_sub(H, ad_div(1, ad_sqrt(r2)));
-        }
-        for (int k = 0; k < 3; k++)
-            H = ad_add(H, ad_mul(0.5, ad_square(e[3 * n + 3 * i + k])));
-    }
     p->nin = p->nout = 1;
-    p->out[0] = ad_grad(H, p->in[0]);
-    free(e);
+    p->out[0] = ad_grad(record_bodies(n, p->in[0]), p->in[0]);
 }
-
-/* sum_i p_i^2/2 + 1 - cos(q_i) + exp(q_i+1 - q_i) q_i and its gradient: about 30 nodes a site */
 static void chain(problem *p, int nodes)
 {
     int n = nodes / 20 + 2;
     p->in[0] = ad_input(p->t, "x", 1, 2 * n);
-    ad_var H = ad_num(0), next = ad_at(p->in[0], 0, 0);
-    for (int i = 0; i + 1 < n; i++) {
-        ad_var q = next, v = ad_at(p->in[0], 0, n + i);
-        next = ad_at(p->in[0], 0, i + 1);
-        ad_var bond = ad_mul(ad_exp(ad_sub(next, q)), q);
-        H = ad_add(H, ad_add(ad_mul(0.5, ad_square(v)), ad_add(ad_sub(1, ad_cos(q)), bond)));
-    }
     p->nin = p->nout = 1;
-    p->out[0] = ad_grad(H, p->in[0]);
+    p->out[0] = ad_grad(record_chain(n, p->in[0]), p->in[0]);
 }
 
 static void of_random(problem *p, int nodes, int window)
@@ -97,17 +74,12 @@ static void far(problem *p, int nodes) { of_random(p, nodes / 2, nodes); }
 
 static void fput(problem *p, int nodes)
 {
-    static const char *const name[] = {"q", "p", "b", "n"};
-    ad_var v[4] = {ad_input(p->t, "q", 1, 64), ad_input(p->t, "p", 1, 64), ad_num(0.25), ad_num(64)};
     (void)nodes;
-    p->in[0] = v[0];
-    p->in[1] = v[1];
+    p->in[0] = ad_input(p->t, "q", 1, 64);
+    p->in[1] = ad_input(p->t, "p", 1, 64);
     p->nin = 2;
     p->nout = 3;
-    p->out[0] = ad_parse(p->t,
-                         "sum(i=1..n, p[i]^2/2)"
-                         " + sum(i=1..n-1, (q[i+1]-q[i])^2/2 + b*(q[i+1]-q[i])^4/4)",
-                         4, name, v);
+    p->out[0] = record_fput(p->t, 64, p->in[0], p->in[1]);
     ad_grads(p->out[0], 2, p->in, p->out + 1);
 }
 

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT */
 #include "ad.h"
 #include "bench.h"
+#include "functions.h"
 #include "hand_derivatives.h"
 #include "peers/adolc.h"
 #include "peers/torch.h"
@@ -30,26 +31,14 @@ typedef struct {
 
 static ad_var nbody(ad_tape *t, ad_var z)
 {
-    static const char *const name[] = {"x", "y", "z", "px", "py", "pz", "n"};
-    ad_var v[7];
+    ad_var v[6];
     for (int i = 0; i < 6; i++)
         v[i] = ad_cols_of(z, 8 * i, 8);
-    v[6] = ad_num(8);
-    return ad_parse(t,
-                    "sum(i=1..n, (px[i]^2 + py[i]^2 + pz[i]^2)/2)"
-                    " - sum(i<j, 1/sqrt((x[i]-x[j])^2 + (y[i]-y[j])^2 + (z[i]-z[j])^2))",
-                    7, name, v);
+    return record_nbody(t, 8, v);
 }
 static ad_var fput(ad_tape *t, ad_var z)
 {
-    static const char *const name[] = {"q", "p", "b", "n"};
-    return ad_parse(t, "sum(i=1..n, p[i]^2/2) + sum(i=1..n-1, (q[i+1]-q[i])^2/2 + b*(q[i+1]-q[i])^4/4)", 4,
-                    name, (ad_var[]){ad_cols_of(z, 0, 64), ad_cols_of(z, 64, 64), ad_num(0.25), ad_num(64)});
-}
-static ad_var henon(ad_tape *t, ad_var z)
-{
-    ad_var x = ad_at(z, 0, 0), y = ad_at(z, 0, 1), px = ad_at(z, 0, 2), py = ad_at(z, 0, 3);
-    return ad_expr(t, "(px^2 + py^2 + x^2 + y^2)/2 + x^2*y - y^3/3", px, py, x, y);
+    return record_fput(t, 64, ad_cols_of(z, 0, 64), ad_cols_of(z, 64, 64));
 }
 
 /* ADOL-C's tag is the index. */
@@ -60,7 +49,7 @@ static const struct {
     hand_work *const *hand;
 } hamiltonians[] = {{"nbody8", 48, nbody, hand_nbody8},
                     {"fput64", 128, fput, hand_fput64},
-                    {"henon-heiles", 4, henon, hand_henon}};
+                    {"henon-heiles", 4, record_henon, hand_henon}};
 
 static void run_hand(void *arg)
 {

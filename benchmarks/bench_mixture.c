@@ -11,6 +11,7 @@
 #include "ad.h"
 #include "bench.h"
 #include "hand_mixture.h"
+#include "mixture_functions.h"
 #include "peers/adolc.h"
 #include "peers/torch.h"
 
@@ -29,88 +30,12 @@ typedef struct {
     ad_work *w[TOOLS];
 } job;
 
-/* logsumexp of K scalars, one operation at a time. */
-static ad_var logsumexp(const ad_var v[])
-{
-    ad_var top = v[0], e[K];
-    for (int k = 1; k < K; k++)
-        top = ad_max(top, v[k]);
-    for (int k = 0; k < K; k++)
-        e[k] = ad_exp(ad_sub(v[k], top));
-    return ad_add(top, ad_log(ad_add_n(K, e)));
-}
-/* The terms of one sample z[D], from the parameters v[MIX_P], exponentials of the diagonals and base[K]. */
-static ad_var sample(const ad_var z[], const ad_var v[], ad_var (*diagonal)[D], const ad_var base[])
-{
-    ad_var term[K];
-    for (int k = 0; k < K; k++) {
-        const ad_var *low = v + MIX_ICF + k * MIX_Q + D;
-        ad_var d[D], square[D];
-        for (int r = 0; r < D; r++)
-            d[r] = ad_sub(z[r], v[MIX_MU + k * D + r]);
-        for (int r = 0; r < D; r++) {
-            ad_var s = ad_mul(diagonal[k][r], d[r]);
-            for (int c = 0; c < r; c++)
-                s = ad_add(s, ad_mul(*low++, d[c]));
-            square[r] = ad_square(s);
-        }
-        term[k] = ad_sub(base[k], ad_mul(0.5, ad_add_n(D, square)));
-    }
-    return logsumexp(term);
-}
-static void scalars(ad_var flat, ad_var v[], ad_var (*diagonal)[D], ad_var base[])
-{
-    for (int i = 0; i < MIX_P; i++)
-        v[i] = ad_cols_of(flat, i, 1);
-    for (int k = 0; k < K; k++) {
-        base[k] = v[k];
-        for (int r = 0; r < D; r++) {
-            base[k] = ad_add(base[k], v[MIX_ICF + k * MIX_Q + r]);
-            diagonal[k][r] = ad_exp(v[MIX_ICF + k * MIX_Q + r]);
-        }
-    }
-}
-
-static ad_var by_rows(ad_var data, ad_var flat)
-{
-    static ad_var v[MIX_P], diagonal[K][D], base[K];
-    ad_var z[D];
-    scalars(flat, v, diagonal, base);
-    for (int r = 0; r < D; r++)
-        z[r] = ad_cols_of(data, r, 1);
-    return ad_sub(ad_sum(sample(z, v, diagonal, base)), ad_mul(N, logsumexp(v)));
-}
+static ad_var by_matrix(ad_var data, ad_var flat) { return record_mixture(data, flat); }
+static ad_var by_rows(ad_var data, ad_var flat) { return record_mixture_rows(data, flat); }
 static ad_var by_scalars(ad_var data, ad_var flat)
 {
-    static ad_var v[MIX_P], diagonal[K][D], base[K], each[N];
     (void)data; /* the samples are numbers of the tape */
-    scalars(flat, v, diagonal, base);
-    for (int i = 0; i < N; i++) {
-        ad_var z[D];
-        for (int r = 0; r < D; r++)
-            z[r] = ad_num(x[i * D + r]);
-        each[i] = sample(z, v, diagonal, base);
-    }
-    return ad_sub(ad_add_n(N, each), ad_mul(N, logsumexp(v)));
-}
-/* Q (x - mu) of all samples and components is one product. */
-static ad_var by_matrix(ad_var data, ad_var flat)
-{
-    int on[D], below[MIX_TRI];
-    for (int r = 0, e = 0; r < D; r++) {
-        on[r] = r * D + r;
-        for (int c = 0; c < r; c++)
-            below[e++] = r * D + c;
-    }
-    ad_var alpha = ad_cols_of(flat, 0, K), mu = ad_reshape(ad_cols_of(flat, MIX_MU, K * D), K, D),
-           icf = ad_reshape(ad_cols_of(flat, MIX_ICF, K * MIX_Q), K, MIX_Q), q = ad_cols_of(icf, 0, D),
-           Q = ad_add(ad_scatter_cols(ad_exp(q), D * D, on),
-                      ad_scatter_cols(ad_cols_of(icf, D, MIX_TRI), D * D, below)),
-           y = ad_sub(ad_matmul_nt(data, ad_reshape(Q, K * D, D)),
-                      ad_reshape(ad_row_matmul(Q, mu, D, D, 1), 1, K * D)),
-           s = ad_reshape(ad_sum_cols(ad_square(ad_reshape(y, K * AD_BATCH, D))), AD_BATCH, K),
-           base = ad_add(alpha, ad_transpose(ad_sum_cols(q)));
-    return ad_sub(ad_sum(ad_logsumexp(ad_sub(base, ad_mul(0.5, s)))), ad_mul(N, ad_logsumexp(alpha)));
+    return record_mixture_scalars(x, flat);
 }
 
 static void run_hand(void *arg)

@@ -7,44 +7,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "ad.h"
 #include "bench.h"
+#include "functions.h"
 
 #include <math.h>
 
 enum { BODIES = 40, SITES = 3000 };
 
-/* -sum_{i<j} 1/|q_i - q_j| + sum_i p_i^2/2 */
 static ad_var bodies(ad_tape *t, ad_var *x)
 {
-    *x = ad_input(t, "x", 1, 6 * BODIES);
-    static ad_var e[6 * BODIES];
-    ad_var H = ad_num(0);
-    for (int i = 0; i < 6 * BODIES; i++)
-        e[i] = ad_at(*x, 0, i);
-    for (int i = 0; i < BODIES; i++) {
-        for (int j = 0; j < i; j++) {
-            ad_var r2 = ad_num(0);
-            for (int k = 0; k < 3; k++)
-                r2 = ad_add(r2, ad_square(ad_sub(e[3 * i + k], e[3 * j + k])));
-            H = ad_sub(H, ad_div(1, ad_sqrt(r2)));
-        }
-        for (int k = 0; k < 3; k++)
-            H = ad_add(H, ad_mul(0.5, ad_square(e[3 * BODIES + 3 * i + k])));
-    }
-    return H;
+    return record_bodies(BODIES, *x = ad_input(t, "x", 1, 6 * BODIES));
 }
-
-/* sum_i p_i^2/2 + 1 - cos(q_i) + exp(q_i+1 - q_i) q_i */
 static ad_var chain(ad_tape *t, ad_var *x)
 {
-    *x = ad_input(t, "x", 1, 2 * SITES);
-    ad_var H = ad_num(0), next = ad_at(*x, 0, 0);
-    for (int i = 0; i + 1 < SITES; i++) {
-        ad_var q = next, p = ad_at(*x, 0, SITES + i);
-        next = ad_at(*x, 0, i + 1);
-        ad_var bond = ad_mul(ad_exp(ad_sub(next, q)), q);
-        H = ad_add(H, ad_add(ad_mul(0.5, ad_square(p)), ad_add(ad_sub(1, ad_cos(q)), bond)));
-    }
-    return H;
+    return record_chain(SITES, *x = ad_input(t, "x", 1, 2 * SITES));
 }
 
 typedef struct job {

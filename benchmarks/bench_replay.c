@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "ad.h"
 #include "bench.h"
+#include "functions.h"
 #include "hand.h"
 
 typedef struct {
@@ -71,17 +72,12 @@ static void henon_by_hand(void *arg)
 
 static void nbody_text(problem *p, int rows)
 {
-    static const char *const name[] = {"x", "y", "z", "px", "py", "pz", "n"};
-    ad_var v[7];
+    static const char *const name[] = {"x", "y", "z", "px", "py", "pz"};
     for (int i = 0; i < 6; i++)
-        v[i] = p->in[i] = ad_input(p->t, name[i], rows, BODIES);
-    v[6] = ad_num(BODIES);
+        p->in[i] = ad_input(p->t, name[i], rows, BODIES);
     p->nin = 6;
     p->nout = 7;
-    p->out[0] = ad_parse(p->t,
-                         "sum(i=1..n, (px[i]^2 + py[i]^2 + pz[i]^2)/2)"
-                         " - sum(i<j, 1/sqrt((x[i]-x[j])^2 + (y[i]-y[j])^2 + (z[i]-z[j])^2))",
-                         7, name, v);
+    p->out[0] = record_nbody(p->t, BODIES, p->in);
     ad_var one = ad_num(1);
     ad_vjp(1, p->out, &one, 6, p->in, p->out + 1);
     p->hand = nbody_by_hand;
@@ -129,16 +125,11 @@ static void nbody_scalar_lanes(problem *p)
 }
 static void fput(problem *p)
 {
-    static const char *const name[] = {"q", "p", "b", "n"};
-    ad_var v[4] = {ad_input(p->t, "q", 1, SITES), ad_input(p->t, "p", 1, SITES), ad_num(0.25), ad_num(SITES)};
-    p->in[0] = v[0];
-    p->in[1] = v[1];
+    p->in[0] = ad_input(p->t, "q", 1, SITES);
+    p->in[1] = ad_input(p->t, "p", 1, SITES);
     p->nin = 2;
     p->nout = 3;
-    p->out[0] = ad_parse(p->t,
-                         "sum(i=1..n, p[i]^2/2)"
-                         " + sum(i=1..n-1, (q[i+1]-q[i])^2/2 + b*(q[i+1]-q[i])^4/4)",
-                         4, name, v);
+    p->out[0] = record_fput(p->t, SITES, p->in[0], p->in[1]);
     ad_grads(p->out[0], 2, p->in, p->out + 1);
     p->hand = fput_by_hand;
 }

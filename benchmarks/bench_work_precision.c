@@ -11,18 +11,11 @@
 #include <gsl/gsl_odeiv2.h>
 #endif
 
+#include "../tests/reference/problems.h"
 #include "bench.h"
 #include "ode.h"
 #include "plot.h"
 #include "text.h"
-
-typedef double real;
-#define REAL_SIN sin
-#define REAL_COS cos
-#define REAL_SQRT sqrt
-#define REAL_EXP exp
-#define C(x) x
-#include "../tests/reference/problems.h"
 
 enum { MOST = 2 * OUTER_HALF, POINTS = 32, CURVES = 12, TURNS = 9 };
 typedef struct {

@@ -8,8 +8,9 @@
 #ifndef HAND_MIXTURE_H
 #define HAND_MIXTURE_H
 
-enum { MIX_N = 1000, MIX_D = 10, MIX_K = 25, MIX_TRI = MIX_D * (MIX_D - 1) / 2, MIX_Q = MIX_D + MIX_TRI };
-enum { MIX_MU = MIX_K, MIX_ICF = MIX_K + MIX_K * MIX_D, MIX_P = MIX_ICF + MIX_K * MIX_Q };
+enum { MIX_N = 1000, MIX_D = 10, MIX_K = 25 };
+#include "mixture.h"
+
 double hand_mixture(const double *x, const double *parameters);
 void hand_mixture_gradient(const double *x, const double *parameters, double *gradient);
 

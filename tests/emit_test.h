@@ -5,6 +5,7 @@
 #define EMIT_TEST_H
 
 #include "ad.h"
+#include "failalloc.h"
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
@@ -207,5 +208,28 @@ static inline void emit_compare(const emit_batch *e, int which, int batch, unsig
         free(want[i]);
         free(got[i]);
     }
+}
+
+/* Every `stride`-th allocation of ad_emit fails: no text, and nothing leaks. What is emitted is kept by p's functions. */
+static inline void emit_without_memory(const ad_program *p, long stride)
+{
+    char *whole = ad_emit(p, "f", NULL);
+    cr_assert(whole);
+    for (long n = 1;; n += stride) {
+        char *why = NULL;
+        failalloc_arm(n, 1);
+        char *text = ad_emit(p, "f", &why);
+        long asked = failalloc_disarm();
+        if (asked < n) {
+            cr_assert_str_eq(text, whole);
+            free(text);
+            cr_assert_eq(failalloc_live(), 0);
+            break;
+        }
+        cr_assert_null(text);
+        free(why);
+        cr_assert_eq(failalloc_live(), 0, "allocation %ld", n);
+    }
+    free(whole);
 }
 #endif

@@ -271,6 +271,19 @@ typedef struct objects {
     ad_var x, k, call[2], z, collected, root, custom;
 } objects;
 
+static void three_steps(objects *o)
+{
+    ad_scan(o->t, &(ad_scan_spec){.f = o->body,
+                                  .count = 3,
+                                  .ncarry = 1,
+                                  .nstep = 1,
+                                  .ncollect = 1,
+                                  .carry = &o->x,
+                                  .per_step = &o->k,
+                                  .carry_out = &o->z,
+                                  .collected = &o->collected});
+}
+
 /* x [1,2]: log(x+1), x^2 by a call; three steps of x <- sin(x k), of which sum x is collected; the root of y^2 + y - x;
  * x/2 by a callback. */
 static objects objects_new(void)
@@ -285,15 +298,7 @@ static objects objects_new(void)
     o.body = ad_func_new(2, (ad_var[]){o.x, s}, 2, step);
     o.F = ad_func_new(2, (ad_var[]){y, o.x}, 1, &residual);
     ad_call(o.t, o.f, &o.x, o.call);
-    ad_scan(o.t, &(ad_scan_spec){.f = o.body,
-                                 .count = 3,
-                                 .ncarry = 1,
-                                 .nstep = 1,
-                                 .ncollect = 1,
-                                 .carry = &o.x,
-                                 .per_step = &o.k,
-                                 .carry_out = &o.z,
-                                 .collected = &o.collected});
+    three_steps(&o);
     o.root = ad_root(o.t, o.F, o.x, 1, &o.x, NULL);
     o.custom = ad_custom(o.t, &(ad_callback){.name = "halve", .value = halve}, 1, &o.x, 1, 2);
     cr_assert_eq(ad_status(o.t), AD_OK, "%s", ad_message(o.t));
@@ -382,15 +387,7 @@ Test(dump, reports_count_what_calls_and_loops_run)
     cr_assert(loop.work_bytes >= 2 * 2 * (long)sizeof(double));
     size_t before = ad_bytes(o.t);
     for (int i = 0; i < 1000; i++)
-        ad_scan(o.t, &(ad_scan_spec){.f = o.body,
-                                     .count = 3,
-                                     .ncarry = 1,
-                                     .nstep = 1,
-                                     .ncollect = 1,
-                                     .carry = &o.x,
-                                     .per_step = &o.k,
-                                     .carry_out = &o.z,
-                                     .collected = &o.collected});
+        three_steps(&o);
     cr_assert_geq(ad_bytes(o.t), before + 1000 * 100);
     objects_free(&o);
 }

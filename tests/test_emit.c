@@ -1,7 +1,6 @@
 /* test_emit.c - emitted C against replay, bit for bit: every operation, every shape, random programs. */
 /* SPDX-License-Identifier: MIT */
 #include "emit_test.h"
-#include "failalloc.h"
 
 #define LOAD_OR_SKIP(e, optimise)                                                                            \
     if (!emit_load(e, optimise))                                                                             \
@@ -324,24 +323,7 @@ Test(emit, a_failed_allocation_gives_no_text_and_leaks_nothing)
 {
     ad_tape *t = ad_new();
     ad_program *p = small(t, AD_F64, 0);
-    char *whole = ad_emit(p, "f", NULL);
-    cr_assert(whole);
-    for (long n = 1;; n++) {
-        char *why = NULL;
-        failalloc_arm(n, 1);
-        char *text = ad_emit(p, "f", &why);
-        long asked = failalloc_disarm();
-        if (asked < n) {
-            cr_assert_str_eq(text, whole);
-            free(text);
-            cr_assert_eq(failalloc_live(), 0);
-            break;
-        }
-        cr_assert_null(text);
-        free(why);
-        cr_assert_eq(failalloc_live(), 0, "allocation %ld", n);
-    }
-    free(whole);
+    emit_without_memory(p, 1);
     ad_program_free(p);
     ad_free(t);
 }

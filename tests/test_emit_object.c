@@ -1,7 +1,6 @@
 /* test_emit_object.c - calls, loops and roots in emitted C against replay, bit for bit, with their derivatives. */
 /* SPDX-License-Identifier: MIT */
 #include "emit_test.h"
-#include "failalloc.h"
 
 #include <stdbool.h>
 
@@ -241,23 +240,7 @@ Test(emit_object, a_failed_allocation_gives_no_text_and_leaks_nothing)
     g = ad_grad(ad_sum(ad_add(out[0], out[1])), in[0]);
     ad_program *p = ad_compile(t, IN, in, 1, &g, NULL);
     cr_assert(p, "%s", ad_message(t));
-    char *whole = ad_emit(p, "f", NULL); /* its functions keep the programs that this makes */
-    cr_assert(whole);
-    for (long n = 1;; n += quick() ? 7 : 1) {
-        char *why = NULL;
-        failalloc_arm(n, 1);
-        char *text = ad_emit(p, "f", &why);
-        long asked = failalloc_disarm();
-        if (asked < n) {
-            cr_assert_str_eq(text, whole);
-            free(text);
-            break;
-        }
-        cr_assert_null(text);
-        free(why);
-        cr_assert_eq(failalloc_live(), 0, "allocation %ld", n);
-    }
-    free(whole);
+    emit_without_memory(p, quick() ? 7 : 1);
     ad_program_free(p);
     ad_func_free(f);
     ad_free(t);

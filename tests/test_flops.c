@@ -8,48 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define N(v) ad_num(v)
+#include "../benchmarks/functions.h"
+enum { MIX_N = 30, MIX_D = 4, MIX_K = 6 };
+#include "../benchmarks/mixture.h"
+#include "../benchmarks/mixture_functions.h"
 
 static ad_var nbody(ad_tape *t, ad_var z)
 {
-    static const char *const name[] = {"x", "y", "z", "px", "py", "pz", "n"};
-    ad_var v[7];
+    ad_var v[6];
     for (int i = 0; i < 6; i++)
         v[i] = ad_cols_of(z, 8 * i, 8);
-    v[6] = N(8);
-    return ad_parse(t,
-                    "sum(i=1..n, (px[i]^2 + py[i]^2 + pz[i]^2)/2)"
-                    " - sum(i<j, 1/sqrt((x[i]-x[j])^2 + (y[i]-y[j])^2 + (z[i]-z[j])^2))",
-                    7, name, v);
+    return record_nbody(t, 8, v);
 }
 static ad_var nbody_scalars(ad_tape *t, ad_var z)
 {
-    ad_var e[48], H = N(0);
     (void)t;
-    for (int i = 0; i < 48; i++)
-        e[i] = ad_at(z, 0, i);
-    for (int i = 0; i < 8; i++) {
-        for (int j = 0; j < i; j++) {
-            ad_var r2 = N(0);
-            for (int k = 0; k < 3; k++)
-                r2 = ad_add(r2, ad_square(ad_sub(e[8 * k + i], e[8 * k + j])));
-            H = ad_sub(H, ad_div(N(1), ad_sqrt(r2)));
-        }
-        for (int k = 3; k < 6; k++)
-            H = ad_add(H, ad_mul(N(0.5), ad_square(e[8 * k + i])));
-    }
-    return H;
+    return record_bodies(8, z);
 }
 static ad_var fput(ad_tape *t, ad_var z)
 {
-    static const char *const name[] = {"q", "p", "b", "n"};
-    return ad_parse(t, "sum(i=1..n, p[i]^2/2) + sum(i=1..n-1, (q[i+1]-q[i])^2/2 + b*(q[i+1]-q[i])^4/4)", 4,
-                    name, (ad_var[]){ad_cols_of(z, 0, 64), ad_cols_of(z, 64, 64), N(0.25), N(64)});
-}
-static ad_var henon(ad_tape *t, ad_var z)
-{
-    ad_var x = ad_at(z, 0, 0), y = ad_at(z, 0, 1), px = ad_at(z, 0, 2), py = ad_at(z, 0, 3);
-    return ad_expr(t, "(px^2 + py^2 + x^2 + y^2)/2 + x^2*y - y^3/3", px, py, x, y);
+    return record_fput(t, 64, ad_cols_of(z, 0, 64), ad_cols_of(z, 64, 64));
 }
 
 /* 2-200-200-1, tanh; z is the weights (a state is a number of the tape), or the state. */
@@ -82,85 +60,21 @@ static ad_var network_of_weights(ad_tape *t, ad_var z)
 }
 static ad_var network_of_state(ad_tape *t, ad_var z) { return network(z, some_weights(t)); }
 
-/* Gaussian mixture: MIX_K components in MIX_D dimensions, MIX_N samples; z is weights, means, log diagonals of the
- * factors of the precisions, what is below these diagonals. */
-enum {
-    MIX_D = 4,
-    MIX_K = 6,
-    MIX_N = 30,
-    TRI = MIX_D * (MIX_D - 1) / 2,
-    MEANS = MIX_K,
-    DIAGONALS = MEANS + MIX_K * MIX_D,
-    BELOW = DIAGONALS + MIX_K * MIX_D,
-    MIX_P = BELOW + MIX_K * TRI
-};
-static double datum(int i, int r) { return 0.1 * ((i * 31 + r * 17) % 41 - 20); }
-
+static const double *samples(void)
+{
+    static double x[MIX_N * MIX_D];
+    for (int i = 0; i < MIX_N * MIX_D; i++)
+        x[i] = 0.1 * ((i / MIX_D * 31 + i % MIX_D * 17) % 41 - 20);
+    return x;
+}
 static ad_var mixture(ad_tape *t, ad_var z)
 {
-    int on[MIX_D], below[TRI];
-    double data[MIX_N * MIX_D];
-    for (int i = 0; i < MIX_N * MIX_D; i++)
-        data[i] = datum(i / MIX_D, i % MIX_D);
-    for (int r = 0, e = 0; r < MIX_D; r++) {
-        on[r] = r * MIX_D + r;
-        for (int c = 0; c < r; c++)
-            below[e++] = r * MIX_D + c;
-    }
-    ad_var alpha = ad_cols_of(z, 0, MIX_K),
-           mu = ad_reshape(ad_cols_of(z, MEANS, MIX_K * MIX_D), MIX_K, MIX_D),
-           q = ad_reshape(ad_cols_of(z, DIAGONALS, MIX_K * MIX_D), MIX_K, MIX_D),
-           low = ad_reshape(ad_cols_of(z, BELOW, MIX_K * TRI), MIX_K, TRI),
-           Q = ad_add(ad_scatter_cols(ad_exp(q), MIX_D * MIX_D, on),
-                      ad_scatter_cols(low, MIX_D * MIX_D, below)),
-           y = ad_sub(ad_matmul_nt(ad_const(t, MIX_N, MIX_D, data), ad_reshape(Q, MIX_K * MIX_D, MIX_D)),
-                      ad_reshape(ad_row_matmul(Q, mu, MIX_D, MIX_D, 1), 1, MIX_K * MIX_D)),
-           s = ad_reshape(ad_sum_cols(ad_square(ad_reshape(y, MIX_K * MIX_N, MIX_D))), MIX_N, MIX_K),
-           base = ad_add(alpha, ad_transpose(ad_sum_cols(q)));
-    return ad_sub(ad_sum(ad_logsumexp(ad_sub(base, ad_mul(N(0.5), s)))),
-                  ad_mul(N(MIX_N), ad_logsumexp(alpha)));
-}
-
-static ad_var logsumexp(const ad_var v[])
-{
-    ad_var top = v[0], e[MIX_K];
-    for (int k = 1; k < MIX_K; k++)
-        top = ad_max(top, v[k]);
-    for (int k = 0; k < MIX_K; k++)
-        e[k] = ad_exp(ad_sub(v[k], top));
-    return ad_add(top, ad_log(ad_add_n(MIX_K, e)));
+    return record_mixture(ad_const(t, MIX_N, MIX_D, samples()), z);
 }
 static ad_var mixture_scalars(ad_tape *t, ad_var z)
 {
-    ad_var v[MIX_P], base[MIX_K], diagonal[MIX_K][MIX_D], each[MIX_N];
     (void)t;
-    for (int i = 0; i < MIX_P; i++)
-        v[i] = ad_at(z, 0, i);
-    for (int k = 0; k < MIX_K; k++) {
-        base[k] = v[k];
-        for (int r = 0; r < MIX_D; r++) {
-            base[k] = ad_add(base[k], v[DIAGONALS + k * MIX_D + r]);
-            diagonal[k][r] = ad_exp(v[DIAGONALS + k * MIX_D + r]);
-        }
-    }
-    for (int i = 0; i < MIX_N; i++) {
-        ad_var term[MIX_K];
-        for (int k = 0; k < MIX_K; k++) {
-            const ad_var *low = v + BELOW + k * TRI;
-            ad_var d[MIX_D], square[MIX_D];
-            for (int r = 0; r < MIX_D; r++)
-                d[r] = ad_sub(N(datum(i, r)), v[MEANS + k * MIX_D + r]);
-            for (int r = 0; r < MIX_D; r++) {
-                ad_var s = ad_mul(diagonal[k][r], d[r]);
-                for (int c = 0; c < r; c++)
-                    s = ad_add(s, ad_mul(*low++, d[c]));
-                square[r] = ad_square(s);
-            }
-            term[k] = ad_sub(base[k], ad_mul(N(0.5), ad_add_n(MIX_D, square)));
-        }
-        each[i] = logsumexp(term);
-    }
-    return ad_sub(ad_add_n(MIX_N, each), ad_mul(N(MIX_N), logsumexp(v)));
+    return record_mixture_scalars(samples(), z);
 }
 
 static double flops(ad_tape *t, int n, const ad_var in[], ad_var out)
@@ -182,7 +96,7 @@ Test(flops, of_a_gradient_are_at_most_4_times_and_of_a_hessian_product_10_times_
     } functions[] = {{"N-body-8", nbody, 1, 48},
                      {"N-body-8 in scalars", nbody_scalars, 1, 48},
                      {"FPUT-64", fput, 1, 128},
-                     {"Henon-Heiles", henon, 1, 4},
+                     {"Henon-Heiles", record_henon, 1, 4},
                      {"network, weights", network_of_weights, 1, WEIGHTS},
                      {"network, states", network_of_state, 5, 2},
                      {"mixture in matrices", mixture, 1, MIX_P},

@@ -11,13 +11,6 @@
 
 #include "ode.h"
 #include "systems.h"
-
-typedef double real;
-#define REAL_SIN sin
-#define REAL_COS cos
-#define REAL_SQRT sqrt
-#define REAL_EXP exp
-#define C(x) x
 #include "reference/problems.h"
 
 /* Steps of a full, an ordinary and an instrumented run. */

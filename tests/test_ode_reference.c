@@ -10,28 +10,8 @@
 
 #include "ode.h"
 #include "systems.h"
-
-typedef double real;
-#define REAL_SIN sin
-#define REAL_COS cos
-#define REAL_SQRT sqrt
-#define REAL_EXP exp
-#define C(x) x
 #include "reference/problems.h"
 
-static int kepler_f(void *u, double t, const double y[], double f[])
-{
-    kepler_p(u, t, y, f), kepler_q(u, t, y, f + 2);
-    f[2] = -f[2], f[3] = -f[3];
-    return 0;
-}
-static int toda_f(void *u, double t, const double y[], double f[])
-{
-    toda_p(u, t, y, f), toda_q(u, t, y, f + 3);
-    for (int i = 3; i < 6; i++)
-        f[i] = -f[i];
-    return 0;
-}
 static const double kepler_start[] = {0.4, 0, 0, 2};
 #define SEPARABLE (ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T)
 static const struct problem {

@@ -80,17 +80,24 @@ static void ways_agree(random_tape *r, long seed, int nout, const ad_var out[], 
     }
 }
 
+/* The tape of a seed, what its inputs are set to, and its outputs: the last two nodes and any others. */
+static random_tape tape_of(long seed, double x[RT_INPUTS][ROOM], ad_var out[OUTS])
+{
+    random_tape r = rt_new((uint64_t)seed, 10 + (int)(seed % 190), 0);
+    inputs(&r, x);
+    for (int i = 0; i < OUTS; i++)
+        out[i] = i < 2 ? r.v[r.n - 1 - i] : rt_any(&r);
+    return r;
+}
+
 Test(random, every_way_of_running_gives_the_same_bits)
 {
     ad_pool *pool = ad_pool_new(2);
     for (long k = 0, n = count(2000); k < n; k++) {
         long seed = first_seed() + k;
-        random_tape r = rt_new((uint64_t)seed, 10 + (int)(seed % 190), 0);
         double x[RT_INPUTS][ROOM];
-        inputs(&r, x);
         ad_var out[OUTS];
-        for (int i = 0; i < OUTS; i++)
-            out[i] = i < 2 ? r.v[r.n - 1 - i] : rt_any(&r);
+        random_tape r = tape_of(seed, x, out);
         cr_assert_eq(ad_status(r.t), AD_OK, "seed %ld: %s", seed, ad_message(r.t));
         ways_agree(&r, seed, OUTS, out, x, pool);
         ad_free(r.t);
@@ -159,12 +166,9 @@ Test(random, emitted_c_gives_the_bits_of_the_values)
     bool there = true;
     for (long k = 0, n = count(2000); there && k < n; k += every) {
         long seed = first_seed() + k;
-        random_tape r = rt_new((uint64_t)seed, 10 + (int)(seed % 190), 0);
         double x[RT_INPUTS][ROOM];
-        inputs(&r, x);
         ad_var out[OUTS];
-        for (int i = 0; i < OUTS; i++)
-            out[i] = i < 2 ? r.v[r.n - 1 - i] : rt_any(&r);
+        random_tape r = tape_of(seed, x, out);
         emit_tape(&m, &r, seed, out, x);
         ad_free(r.t);
         compared++;

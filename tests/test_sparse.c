@@ -375,6 +375,16 @@ Test(sparse, entries_written_out_agree_with_the_dense_matrix)
     cr_assert(known > (quick() ? 5 : 100), "%d", known);
 }
 
+static double flops_of(ad_tape *t, ad_var x, ad_var out)
+{
+    ad_report r;
+    ad_program *p = ad_compile(t, 1, &x, 1, &out, NULL);
+    cr_assert(p, "%s", ad_message(t));
+    ad_program_report(p, &r);
+    ad_program_free(p);
+    return r.flops;
+}
+
 /* Bodies that attract each other in pairs: each term has 6 of the coordinates, the Hessian has all pairs of them. */
 Test(sparse, hessian_of_bodies_in_pairs_is_written_out)
 {
@@ -394,14 +404,8 @@ Test(sparse, hessian_of_bodies_in_pairs_is_written_out)
     int nnz, *row, *col;
     ad_var out[3] = {ad_grad(y, q), ad_hessian(y, q), ad_hessian_sparse(y, q, &nnz, &row, &col)};
     free(row), free(col);
-    for (int k = 0; k < 3; k++) {
-        ad_report r;
-        ad_program *p = ad_compile(t, 1, &q, 1, &out[k], NULL);
-        cr_assert(p, "%s", ad_message(t));
-        ad_program_report(p, &r);
-        ad_program_free(p);
-        flops[k] = r.flops;
-    }
+    for (int k = 0; k < 3; k++)
+        flops[k] = flops_of(t, q, out[k]);
     /* 24 directions would cost 24 times a gradient and more */
     cr_assert(flops[2] < 6 * flops[0] && flops[1] < 6 * flops[0], "%g and %g flops, gradient %g", flops[2],
               flops[1], flops[0]);
@@ -421,14 +425,8 @@ Test(sparse, whole_matrices_are_made_of_the_entries_where_these_are_few)
     for (int i = 0; i < SITES; i++)
         v[i] = 0.5 * sin(i * i);
     ad_set(q, 1, v);
-    for (int k = 0; k < 4; k++) {
-        ad_report r;
-        ad_program *p = ad_compile(t, 1, &q, 1, &out[k], NULL);
-        cr_assert(p, "%s", ad_message(t));
-        ad_program_report(p, &r);
-        ad_program_free(p);
-        flops[k] = r.flops;
-    }
+    for (int k = 0; k < 4; k++)
+        flops[k] = flops_of(t, q, out[k]);
     cr_assert(flops[0] < 12 * flops[3], "%g flops, gradient %g", flops[0], flops[3]);
     cr_assert(flops[1] < 12 * flops[3], "%g flops, gradient %g", flops[1], flops[3]);
     cr_assert(flops[2] > 20 * flops[3], "%g flops, gradient %g", flops[2], flops[3]);

@@ -5,22 +5,9 @@
 #include <gsl/gsl_version.h>
 #include <math.h>
 #include <stdio.h>
-
-typedef double real;
-#define REAL_SIN sin
-#define REAL_COS cos
-#define REAL_SQRT sqrt
-#define REAL_EXP exp
-#define C(x) x
 #include "problems.h"
 
 static long count;
-static int kepler_f(void *u, double t, const double y[], double f[])
-{
-    kepler_p(u, t, y, f), kepler_q(u, t, y, f + 2);
-    f[2] = -f[2], f[3] = -f[3];
-    return 0;
-}
 typedef int field(void *, double, const double *, double *);
 static int counted(double t, const double y[], double f[], void *p)
 {

@@ -88,12 +88,6 @@ static void run(const char *name, field *f, int n, const real start[], real t)
         spread = fmaxq(spread, fabsq(y[i] - z[i]));
     print(name, t, n, z, spread);
 }
-static int toda_f(void *u, real t, const real y[], real f[])
-{
-    toda_p(u, t, y, f), toda_q(u, t, y, f + 3);
-    f[3] = -f[3], f[4] = -f[4], f[5] = -f[5];
-    return 0;
-}
 static void wide(int n, const double from[], real to[])
 {
     for (int i = 0; i < n; i++)

@@ -1,9 +1,18 @@
-/* problems.h - the problems with a reference, once for every real type: include it after defining
+/* problems.h - the problems with a reference, once for every real type: in double, or include it after defining
  *   real   REAL_SIN(x) REAL_COS(x) REAL_SQRT(x) REAL_EXP(x)   C(x), a constant of 34 digits
  * Invariant: nothing here integrates; the fields are written out by hand, as tests may. */
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <string.h>
 
+#ifndef REAL_SIN
+typedef double real;
+#define REAL_SIN sin
+#define REAL_COS cos
+#define REAL_SQRT sqrt
+#define REAL_EXP exp
+#define C(x) x
+#endif
 #define PROBLEM __attribute__((unused)) static
 
 /* Henon and Heiles (1964): V = (q1^2 + q2^2)/2 + q1^2 q2 - q2^3/3. The start, of energy 0.12, lies on a regular orbit. */
@@ -40,6 +49,12 @@ PROBLEM int kepler_q(void *u, real t, const real y[], real g[])
     (void)u, (void)t;
     real r2 = y[0] * y[0] + y[1] * y[1], r3 = r2 * REAL_SQRT(r2);
     g[0] = y[0] / r3, g[1] = y[1] / r3;
+    return 0;
+}
+PROBLEM int kepler_f(void *u, real t, const real y[], real f[])
+{
+    kepler_p(u, t, y, f), kepler_q(u, t, y, f + 2);
+    f[2] = -f[2], f[3] = -f[3];
     return 0;
 }
 
@@ -88,6 +103,13 @@ PROBLEM int toda_q(void *u, real t, const real y[], real g[])
     (void)u, (void)t;
     real a = REAL_EXP(y[0] - y[1]), b = REAL_EXP(y[1] - y[2]), c = REAL_EXP(y[2] - y[0]);
     g[0] = a - c, g[1] = b - a, g[2] = c - b;
+    return 0;
+}
+PROBLEM int toda_f(void *u, real t, const real y[], real f[])
+{
+    toda_p(u, t, y, f), toda_q(u, t, y, f + 3);
+    for (int i = 3; i < 6; i++)
+        f[i] = -f[i];
     return 0;
 }
 PROBLEM void toda_integrals(const real y[], real out[3])
