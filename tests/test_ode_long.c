@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "ode.h"
-#include "systems.h"
 #include "reference/problems.h"
+#include "systems.h"
 
 /* Steps of a full, an ordinary and an instrumented run. */
 static int64_t steps_of(int64_t full, int64_t ordinary, int64_t fast)

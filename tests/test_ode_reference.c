@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "ode.h"
-#include "systems.h"
 #include "reference/problems.h"
+#include "systems.h"
 
 static const double kepler_start[] = {0.4, 0, 0, 2};
 #define SEPARABLE (ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T)

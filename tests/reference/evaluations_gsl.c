@@ -1,11 +1,11 @@
 /* evaluations_gsl.c - the second half of evaluations.txt (see evaluations.py): GSL's rk8pd on the same problems. */
 /* SPDX-License-Identifier: MIT */
+#include "problems.h"
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_odeiv2.h>
 #include <gsl/gsl_version.h>
 #include <math.h>
 #include <stdio.h>
-#include "problems.h"
 
 static long count;
 typedef int field(void *, double, const double *, double *);
