@@ -15,9 +15,10 @@ enum { MANY = 16, STRETCH = 1024, SWEEPS = 16, TRIAL = 4, FIXED = 2 };
 struct ode_compiled {
     ad_program *program[2]; /* one step, MANY steps */
     ad_work *work[2];
-    int native, implicit, timed, sweeps; /* sweeps 0: not known yet */
-    int kept, part, minus, slot[16];     /* slots that a step reads as the last one left them */
-    int valid;                           /* the values below are those where the solver is */
+    int native, timed, sweeps; /* sweeps 0: not known yet */
+    int minus;                 /* what is kept has the sign of dH/dq in its rows of p */
+    ode_kept kept;
+    int valid; /* the values below are those where the solver is */
     int in_count, out_count;
     double t, h;
     double *memory,
@@ -40,29 +41,6 @@ void ode_compiled_free(struct ode_compiled *c)
     free(c->memory), free(c->in), free(c);
 }
 
-/* Can its steps be programs? An explicit row never solves; of the implicit ones those whose step keeps no number but states. */
-static int allowed(const ode_method *m, int *implicit)
-{
-    *implicit = m->driver == &ode_collocation_driver || m->driver == &ode_avf_driver;
-    return *implicit || m->driver == &ode_rk_driver || m->driver == &ode_split_driver ||
-           (m->driver == &ode_compose_driver && m->base && allowed(m->base, implicit) && !*implicit);
-}
-/* What the row's driver keeps from step to step. */
-static void find_kept(struct ode_compiled *c, const ode_method *m, const ode_plan *p, int canonical)
-{
-    c->part = ODE_ALL;
-    if (m->driver == &ode_split_driver && p->b[p->nb - 1].hi != 0 && p->a[0].hi == 0)
-        c->slot[c->kept++] = 1, c->part = ODE_P, c->minus = 1; /* the force of the last kick */
-    if (m->driver == &ode_rk_driver && p->same_last)
-        c->slot[c->kept++] = p->stages;
-    if (m->driver == &ode_avf_driver)
-        c->slot[c->kept++] = 5;
-    for (int i = 0; m->driver == &ode_collocation_driver && i < p->stages; i++)
-        c->slot[c->kept++] = 1 + i;
-    if (m->driver != &ode_split_driver)
-        c->minus = canonical && c->kept > 0 && m->driver != &ode_avf_driver;
-}
-
 /* Inputs: what is fed (y, kept parts, the number of the step, worst); t, h, params. Outputs: what is fed. */
 static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
 {
@@ -73,15 +51,15 @@ static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
     ad_program *p = NULL;
     if (t && in) {
         ode_traced more = {.steps = steps,
-                           .kept = c->kept,
-                           .part = c->part,
+                           .kept = c->kept.count,
+                           .part = c->kept.part,
                            .minus = c->minus,
-                           .slot = c->slot,
+                           .slot = c->kept.slot,
                            .keep = keep,
-                           .sweeps = c->implicit ? c->sweeps : 0,
+                           .sweeps = c->kept.implicit ? c->sweeps : 0,
                            .worst = ad_num(0)};
         ad_var y = in[n++] = ad_input(t, "y", rows, r->size), at, number = y;
-        int parts = r->half && c->part == ODE_ALL ? 2 : 1, count = c->kept * parts;
+        int parts = r->half && c->kept.part == ODE_ALL ? 2 : 1, count = c->kept.count * parts;
         for (int i = 0; i < count; i++) {
             char name[32];
             snprintf(name, sizeof name, "kept%d", i);
@@ -89,7 +67,7 @@ static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
         }
         if (c->timed)
             number = in[n++] = ad_input(t, "number", 1, 1);
-        if (c->implicit)
+        if (c->kept.implicit)
             more.worst = in[n++] = ad_input(t, "worst", rows, 1);
         int nfed = n;
         at = in[n++] = ad_input(t, "t", 1, 1);
@@ -108,7 +86,7 @@ static ad_program *record(ode_solver *s, ode_recorded *r, int steps)
             out[n++] = keep[i];
         if (c->timed)
             out[n++] = ad_add(number, steps);
-        if (c->implicit)
+        if (c->kept.implicit)
             out[n++] = more.worst;
         for (int i = 0; i < nfed; i++)
             feed[i] = i;
@@ -144,14 +122,14 @@ static int make_programs(ode_solver *s, ode_recorded *r)
 
 int ode_compiled_begin(ode_solver *s, int native)
 {
-    int implicit;
+    ode_kept kept = {0};
     ode_compiled_free(s->compiled);
     s->compiled = NULL;
     if (s->field.rows != ode_recorded_give)
         return ode_fail(s, ODE_EINPUT,
                         "compiled steps: the field is not a recorded one (ode_recorded_field)");
     ode_recorded *r = s->field.user;
-    if (!allowed(s->method, &implicit))
+    if (!s->method->driver->keeps || !s->method->driver->keeps(s->plan, &kept))
         return ode_fail(s, ODE_EINPUT,
                         "compiled steps: %s keeps more than states from step to step; leave `compiled` out",
                         s->method->name);
@@ -168,18 +146,18 @@ int ode_compiled_begin(ode_solver *s, int native)
     if (!c)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
     c->native = native;
-    c->implicit = implicit;
-    if (implicit && s->space.schedule > 0)
+    c->kept = kept;
+    c->minus = kept.count && kept.field && r->half > 0;
+    if (kept.implicit && s->space.schedule > 0)
         c->sweeps = -1; /* as many as told, whatever they reach: made in the ordinary way */
     c->timed = r->timed != 0;
-    find_kept(c, s->method, s->plan, r->half > 0);
     size_t rows = (size_t)s->space.rows, size[2 + 2 * 16 + 2], total = 0;
     size[c->out_count++] = rows * (size_t)r->size;
-    for (int i = 0; i < c->kept * (r->half && c->part == ODE_ALL ? 2 : 1); i++)
+    for (int i = 0; i < c->kept.count * (r->half && c->kept.part == ODE_ALL ? 2 : 1); i++)
         size[c->out_count++] = rows * (size_t)(r->half ? r->half : r->size);
     if (c->timed)
         size[c->out_count++] = 1;
-    if (implicit)
+    if (kept.implicit)
         size[c->out_count++] = rows;
     c->in_count = c->out_count + FIXED + r->params;
     for (int i = 0; i < c->out_count; i++)
@@ -192,7 +170,7 @@ int ode_compiled_begin(ode_solver *s, int native)
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < c->out_count; at += size[i++])
             c->fed[k][i] = at;
-    return implicit ? ODE_OK : make_programs(s, r);
+    return kept.implicit ? ODE_OK : make_programs(s, r);
 }
 
 static int all_finite(const double *y, size_t n)
@@ -241,12 +219,12 @@ static void take_kept(ode_solver *s)
 {
     struct ode_compiled *c = s->compiled;
     const ode_real *r = &s->space;
-    int m = r->base.half, parts = m && c->part == ODE_ALL ? 2 : 1, n = 1;
-    for (int i = 0; i < c->kept; i++)
+    int m = r->base.half, parts = m && c->kept.part == ODE_ALL ? 2 : 1, n = 1;
+    for (int i = 0; i < c->kept.count; i++)
         for (int k = 0; k < parts; k++, n++)
             for (int b = 0; b < r->rows; b++) {
-                int width = m ? m : r->base.size, p = m && (k || c->part == ODE_P);
-                const double *x = ode_row(r, c->slot[i], b) + (p ? m : 0);
+                int width = m ? m : r->base.size, p = m && (k || c->kept.part == ODE_P);
+                const double *x = ode_row(r, c->kept.slot[i], b) + (p ? m : 0);
                 for (int j = 0; j < width; j++)
                     c->fed[0][n][b * width + j] = p && c->minus ? -x[j] : x[j];
             }
@@ -270,9 +248,9 @@ int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h)
         return 0;
     if (r->base.fresh == 0 && r->h == h)
         take_kept(s);
-    if ((c->kept && (!c->valid || r->h != h)) || c->sweeps < 0)
+    if ((c->kept.count && (!c->valid || r->h != h)) || c->sweeps < 0)
         return 0;
-    if (c->implicit && !c->sweeps) {
+    if (c->kept.implicit && !c->sweeps) {
         c->sweeps = measure(s, h);
         if (!c->sweeps || make_programs(s, f))
             return c->sweeps = -1, 0;
@@ -281,8 +259,8 @@ int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h)
     int64_t count = (n < STRETCH ? n : STRETCH) / steps;
     memcpy(c->fed[0][0], r->x, size * sizeof(double));
     if (c->timed)
-        c->fed[0][worst - c->implicit][0] = 0;
-    for (int b = 0; c->implicit && b < r->rows; b++)
+        c->fed[0][worst - c->kept.implicit][0] = 0;
+    for (int b = 0; c->kept.implicit && b < r->rows; b++)
         c->fed[0][worst][b] = 0;
     for (int i = 0; i < fed; i++)
         c->in[i] = c->fed[0][i];
@@ -293,7 +271,7 @@ int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h)
     if (ad_repeat(c->work[k], r->rows, count, NULL, NULL, c->in, (void **)c->fed[1]) ||
         !all_finite(c->fed[1][0], size))
         return c->valid = 0;
-    for (int b = 0; c->implicit && b < r->rows; b++)
+    for (int b = 0; c->kept.implicit && b < r->rows; b++)
         if (!(c->fed[1][worst][b] <= 0)) { /* it needs one more, or the ordinary way to the end */
             c->sweeps = c->sweeps < SWEEPS ? c->sweeps + 1 : -1;
             if (c->sweeps < 0 || make_programs(s, f))

@@ -52,7 +52,7 @@ COLUMN(6)
 COLUMN(7)
 #define ROW(k)                                                                                               \
     {                                                                                                        \
-        "dense output", slots, NULL, column_##k                                                              \
+        "dense output", slots, NULL, column_##k, NULL                                                        \
     }
 static const ode_driver columns[] = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7)};
 enum { MOST = sizeof columns / sizeof *columns };

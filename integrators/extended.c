@@ -36,7 +36,7 @@ static void tao_step(ode_space *s, const ode_plan *p)
     shear(s, 1, 2, 3, HALF, ONE);
     o->set(s, ODE_ALL, 0, 1);
 }
-const ode_driver ode_tao_driver = {"extended phase space", tao_slots, NULL, tao_step};
+const ode_driver ode_tao_driver = {"extended phase space", tao_slots, NULL, tao_step, NULL};
 
 /* ---- semi-explicit: start at (z + mu, z - mu), a palindrome of shears gives (a, b); mu is such that
  * a + mu = b - mu = z1. Slots: 1 mu, 2 G, 3 a, 4 b, 5-6 work. */
@@ -71,7 +71,7 @@ static void semi_step(ode_space *s, const ode_plan *p)
     o->add(s, ODE_ALL, 5, ONE, 1);
     o->add(s, ODE_ALL, 0, ONE, 5);
 }
-const ode_driver ode_semiexplicit_driver = {"semi-explicit", semi_slots, NULL, semi_step};
+const ode_driver ode_semiexplicit_driver = {"semi-explicit", semi_slots, NULL, semi_step, NULL};
 
 /* ---- Itoh and Abe (1988): the derivative by coordinate i is the difference of H over that coordinate's own move,
  * with coordinates below i already moved. Slots: 1 y1, 2 G, 3 field, 4 and 7 path after and before the move, 5 a point
@@ -128,4 +128,4 @@ static void itoh_step(ode_space *s, const ode_plan *p)
     o->solve(s, 1, y, g, itoh_map, NULL);
     o->addh(s, ODE_ALL, 0, ONE, 3);
 }
-const ode_driver ode_itoh_abe_driver = {"coordinate increments", itoh_slots, itoh_registers, itoh_step};
+const ode_driver ode_itoh_abe_driver = {"coordinate increments", itoh_slots, itoh_registers, itoh_step, NULL};

@@ -34,7 +34,13 @@ static void rk_step(ode_space *s, const ode_plan *p)
     }
     o->sum(s, 0, 0, &p->sums[n]);
 }
-const ode_driver ode_rk_driver = {"rk", rk_slots, NULL, rk_step};
+static int rk_keeps(const ode_plan *p, ode_kept *k)
+{
+    if (p->same_last)
+        *k = (ode_kept){1, {p->stages}, ODE_ALL, 1, 0};
+    return 1;
+}
+const ode_driver ode_rk_driver = {"rk", rk_slots, NULL, rk_step, rk_keeps};
 
 /* ---- splitting: q += a_i h dT/dp, then p -= b_i h dV/dq. Time runs with the drifts, so that H = T(p) + V(q, t)
  * is stepped as the autonomous system it is in extended space. A kick that nothing moved since is not evaluated again. */
@@ -60,7 +66,13 @@ static void split_step(ode_space *s, const ode_plan *p)
         }
     }
 }
-const ode_driver ode_split_driver = {"splitting", split_slots, NULL, split_step};
+static int split_keeps(const ode_plan *p, ode_kept *k) /* the force of the last kick */
+{
+    if (p->b[p->nb - 1].hi != 0 && p->a[0].hi == 0)
+        *k = (ode_kept){1, {1}, ODE_P, 1, 0};
+    return 1;
+}
+const ode_driver ode_split_driver = {"splitting", split_slots, NULL, split_step, split_keeps};
 
 /* ---- composition: sub-steps a[0] h, a[1] h, ... of the base method */
 static int compose_slots(const ode_plan *p) { return p->base->row->driver->slots(p->base); }
@@ -88,4 +100,13 @@ static void compose_step(ode_space *s, const ode_plan *p)
     s->hs = hs;
     s->tc = tc;
 }
-const ode_driver ode_compose_driver = {"composition", compose_slots, compose_registers, compose_step};
+static int compose_keeps(const ode_plan *p, ode_kept *k)
+{
+    int (*of_base)(const ode_plan *, ode_kept *) = p->base->row->driver->keeps,
+                                              fine = of_base && of_base(p->base, k);
+    fine = fine && !k->implicit;
+    *k = (ode_kept){0}; /* sub-steps differ in length */
+    return fine;
+}
+const ode_driver ode_compose_driver = {"composition", compose_slots, compose_registers, compose_step,
+                                       compose_keeps};

@@ -58,7 +58,15 @@ static void collocation_step(ode_space *s, const ode_plan *p)
     for (int j = 0; j < n; j++)
         o->addh(s, ODE_ALL, 0, p->b[j], 1 + j);
 }
-const ode_driver ode_collocation_driver = {"collocation", collocation_slots, NULL, collocation_step};
+static int collocation_keeps(const ode_plan *p, ode_kept *k)
+{
+    *k = (ode_kept){.count = p->stages, .part = ODE_ALL, .field = 1, .implicit = 1};
+    for (int i = 0; i < p->stages; i++)
+        k->slot[i] = 1 + i;
+    return 1;
+}
+const ode_driver ode_collocation_driver = {"collocation", collocation_slots, NULL, collocation_step,
+                                           collocation_keeps};
 
 /* ---- average vector field: y1 = y + h sum b_i f(y + a_i (y1 - y)). Slots: 1 y1, 2 G, 3 f, 4 argument, 5 the average */
 static int avf_slots(const ode_plan *p) { return (void)p, 5; }
@@ -91,7 +99,13 @@ static void avf_step(ode_space *s, const ode_plan *p)
     o->solve(s, 1, y, g, avf_map, p);
     o->addh(s, ODE_ALL, 0, ONE, 5);
 }
-const ode_driver ode_avf_driver = {"average vector field", avf_slots, NULL, avf_step};
+static int avf_keeps(const ode_plan *p, ode_kept *k)
+{
+    (void)p;
+    *k = (ode_kept){1, {5}, ODE_ALL, 0, 1};
+    return 1;
+}
+const ode_driver ode_avf_driver = {"average vector field", avf_slots, NULL, avf_step, avf_keeps};
 
 /* ---- Gonzalez (1996): y1 = y + h J (g + lambda d), g = grad H at the midpoint, d = y1 - y,
  * lambda = (H(y1) - H(y) - g.d) / d.d. With f = J g: g.d = f.(J d). Slots: 1 y1, 2 G, 3 mean field, 4 midpoint, 5 d,
@@ -142,4 +156,4 @@ static void gonzalez_step(ode_space *s, const ode_plan *p)
     o->energy(s, 5, 0, HALF);
 }
 const ode_driver ode_gonzalez_driver = {"discrete gradient", gonzalez_slots, gonzalez_registers,
-                                        gonzalez_step};
+                                        gonzalez_step, NULL};

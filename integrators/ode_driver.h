@@ -81,12 +81,21 @@ struct ode_space {
     double ratio;   /* this step / last step, 0 when unknown: for extrapolation */
 };
 
-/* A family. step advances slot 0 by one step of the plan and returns nothing: failures are the space's. */
+/* What a step reads as the last one left it: slots, the rows of `part` of them; field: they hold values of the field, not
+ * states. implicit: the step solves equations (ops->solve). */
+typedef struct {
+    int count, slot[16], part, field, implicit;
+} ode_kept;
+
+/* A family. step advances slot 0 by one step of the plan and returns nothing: failures are the space's. keeps fills a
+ * zeroed ode_kept and returns 1 where nothing else is read, and then steps can be programs (ode_options.compiled);
+ * NULL or 0: they cannot. */
 struct ode_driver {
     const char *name;
     int (*slots)(const ode_plan *);     /* states needed beside slot 0 */
     int (*registers)(const ode_plan *); /* numbers needed; NULL = 0 */
     void (*step)(ode_space *, const ode_plan *);
+    int (*keeps)(const ode_plan *, ode_kept *);
 };
 extern ODE_API const ode_driver ode_rk_driver, ode_split_driver, ode_collocation_driver, ode_avf_driver,
     ode_gonzalez_driver, ode_compose_driver, ode_tao_driver, ode_semiexplicit_driver, ode_itoh_abe_driver;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ode.h"
+#include "ode_driver.h"
 #include "ode_field.h"
 
 enum { SIZE = 4, OMEGA = 4 };
@@ -341,6 +342,44 @@ Test(ode_trace, compiled_steps_refuse_what_they_cannot_do)
     ode_recorded_free(r);
 }
 /* Steps so long that sweeps do not contract: the bits of the run without programs, and of its counts. */
+/* y += h f(t + h/2, y + h/2 f(t, y)), by a driver of the user. */
+static int my_slots(const ode_plan *p) { return (void)p, 2; }
+static void my_step(ode_space *s, const ode_plan *p)
+{
+    const ode_num zero = {0, 0}, half = {0.5, 0}, one = {1, 0};
+    (void)p;
+    s->ops->eval(s, ODE_ALL, 1, 0, zero);
+    s->ops->set(s, ODE_ALL, 2, 0);
+    s->ops->addh(s, ODE_ALL, 2, half, 1);
+    s->ops->eval(s, ODE_ALL, 1, 2, half);
+    s->ops->addh(s, ODE_ALL, 0, one, 1);
+}
+static int my_keeps(const ode_plan *p, ode_kept *k) { return (void)p, (void)k, 1; }
+Test(ode_trace, a_family_of_the_user_is_compiled_when_it_says_what_it_keeps)
+{
+    const ode_driver says = {"mine", my_slots, NULL, my_step, my_keeps},
+                     silent = {"mine", my_slots, NULL, my_step, NULL};
+    const ode_method
+        compiled = {.name = "mine", .driver = &says, .order = 2, .order_general = 2, .stages = 2},
+        refused = {.name = "mine", .driver = &silent, .order = 2, .order_general = 2, .stages = 2},
+        *m[] = {&compiled, ode_method_find("midpoint2"), &refused};
+    const double one = 1;
+    double y[3][SIZE];
+    ode_recorded *r = field_of(separable, 1);
+    ode_recorded_set(r, 0, 1, &one);
+    for (int k = 0; k < 3; k++) {
+        ode_solver *s = ode_new(m[k], ode_recorded_field(r));
+        ode_start(s, 0, start);
+        cr_expect_eq(ode_run(s, 40, 0.1, &(ode_options){.compiled = 1}), k == 2 ? ODE_EINPUT : ODE_OK, "%s",
+                     ode_message(s));
+        cr_expect_eq(ode_counters(s).steps, k == 2 ? 0 : 40);
+        memcpy(y[k], ode_y(s), sizeof y[k]);
+        ode_free(s);
+    }
+    for (int i = 0; i < SIZE; i++)
+        cr_expect_float_eq(y[0][i], y[1][i], 1e-14);
+    ode_recorded_free(r);
+}
 Test(ode_trace, compiled_steps_that_sweeps_do_not_solve_are_made_in_the_ordinary_way)
 {
     double y[SIZE], c = 1;
