@@ -268,6 +268,65 @@ static int blows_up(void *u, double t, const double y[], double f[])
     f[0] = y[0] * y[0]; /* y = 1 / (1 - t) */
     return 0;
 }
+static int square_of(void *user, double t, const double y[], double f[])
+{
+    (void)user, (void)t;
+    f[0] = y[0] * y[0];
+    return 0;
+}
+static int nan_later(void *user, double t, const double y[], double f[])
+{
+    (void)user;
+    f[0] = t > 0.5 ? NAN : y[0];
+    return 0;
+}
+static int fails_later(void *user, double t, const double y[], double f[])
+{
+    (void)user;
+    f[0] = y[0];
+    return t > 0.5;
+}
+static int pole(void *user, double t, const double y[], double f[])
+{
+    (void)user, (void)y;
+    f[0] = 1 / ((t - 0.5) * (t - 0.5) * (t - 0.5));
+    return 0;
+}
+Test(ode_solver, every_failure_says_at_which_time_and_state_and_keeps_what_was_reached)
+{
+    static const struct {
+        const char *method;
+        int (*f)(void *user, double t, const double y[], double dydt[]);
+        double h, rtol;
+        int status, written;
+        const char *says;
+    } bad[] = {{"rk4", square_of, 0, 0, ODE_EINPUT, 0, "h = 0, needed a step"},
+               {"rk4", square_of, NAN, 0, ODE_EINPUT, 0, "h = nan, needed a step"},
+               {"dopri5", square_of, 0, 0, ODE_EINPUT, 0, "tolerance 0 and step 0"},
+               {"dopri5", square_of, 0, -1, ODE_EINPUT, 0, "tolerance of component 0 is not positive"},
+               {"rk4", square_of, 0.1, 0, ODE_EVALUE, 2, "the field is NaN or infinite"},
+               {"dopri5", square_of, 0.1, 0, ODE_EVALUE, 2, "the field is NaN or infinite"},
+               {"rk4", nan_later, 0.1, 0, ODE_EVALUE, 2, "the field is NaN or infinite"},
+               {"dopri5", nan_later, 0, 1e-9, ODE_EVALUE, 2, "the field is NaN or infinite"},
+               {"rk4", fails_later, 0.1, 0, ODE_EVALUE, 2, "reported failure"},
+               {"dop853", fails_later, 0, 1e-9, ODE_EVALUE, 2, "reported failure"},
+               {"dopri5", pole, 0, 1e-9, ODE_ESTUCK, 2, "the step control cannot advance"}};
+    const double times[] = {0.2, 0.4, 3}, one = 1;
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        ode_field f = {.size = 1, .rhs = bad[k].f};
+        double out[3];
+        ode_solver *s = ode_new(ode_method_find(bad[k].method), &f);
+        ode_options o = {.h = bad[k].h, .rtol = bad[k].rtol, .times = times, .time_count = 3, .out = out};
+        ode_start(s, 0, &one);
+        cr_expect_eq(ode_integrate(s, 3, &o), bad[k].status, "%zu: %s", k, ode_message(s));
+        const char *where = strstr(ode_message(s), "(at t = ");
+        cr_expect(strstr(ode_message(s), bad[k].says) && where && strstr(where, "y = "), "%zu: %s", k,
+                  ode_message(s));
+        cr_expect_eq(o.written, bad[k].written, "%zu: %s", k, ode_message(s));
+        cr_expect(isfinite(ode_y(s)[0]) && ode_t(s) >= (o.written ? 0.4 : 0));
+        ode_free(s);
+    }
+}
 Test(ode_solver, bad_input_says_what_and_where)
 {
     ode_field up = {.size = 1, .rhs = blows_up};
