@@ -126,7 +126,7 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         ok = !o.feed || fed(t, p, o.feed, in, y);
     }
     if (ok) {
-        ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full);
+        ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full) && (!full || ad_pass_order(&ir));
         p->report = ir.report;
         ok = ok && ad_pass_plan(&ir, p, full) && (!full || ad_pass_code(p));
         if (!ok)

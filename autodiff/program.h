@@ -196,6 +196,8 @@ HIDDEN int32_t ad_fold_scale(const ad_ir *ir, const ad_node *n); /* fold_scale.c
 HIDDEN bool ad_pass_columns(ad_ir *ir);
 /* group.c: stages. false when out of memory. */
 HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
+/* order.c: equal operations of single numbers beside each other. */
+HIDDEN bool ad_pass_order(ad_ir *ir);
 /* plan.c: instructions, places and buffers. */
 HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
 /* code.c: runs of scalar instructions. */
