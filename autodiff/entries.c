@@ -205,9 +205,11 @@ static ad_var share(writer *w, const ad_node *n, const reads *r, const known *y,
     if (m == 0)
         return N(0);
     ad_var e = gathered(x->e, m, list[0]);
-    if (ad_is_number(partial) || pr * pc == 1)
-        return ad_mul(e, partial);
-    return ad_mul(e, gathered(ad_reshape(partial, 1, pr * pc), m, list[1]));
+    if (!ad_is_number(partial) && pr * pc > 1)
+        partial = gathered(ad_reshape(partial, 1, pr * pc), m, list[1]);
+    /* where an operand does not move, it does not matter that the operation has no finite derivative: as in a tangent */
+    return ad_is_number(partial) || n->op == OP_mul || n->op == OP_square ? ad_mul(e, partial)
+                                                                          : ad_mulz(e, partial);
 }
 
 static void write_node(writer *w, int32_t id, const reads *r)

@@ -412,6 +412,46 @@ Test(sparse, hessian_of_bodies_in_pairs_is_written_out)
     ad_free(t);
 }
 
+/* Where two variables meet, |d| and d^2 have the derivative 0 and powers of them have infinite ones. */
+Test(sparse, entries_have_the_zeros_of_products_where_operations_are_singular)
+{
+    for (int what = 0; what < 2; what++)
+        for (int n = 15; n < 18; n++) { /* of 16 variables on, ad_hessian is made of the entries */
+            ad_tape *t = ad_new();
+            ad_var x = ad_input(t, "x", 1, n);
+            int first[18 * 17 / 2], second[18 * 17 / 2], pairs = 0, nnz, *row, *col;
+            double at[18], h[18 * 18];
+            for (int i = 0; i < n; i++)
+                for (int j = 0; j < i; j++, pairs++)
+                    first[pairs] = i, second[pairs] = j;
+            for (int i = 0; i < n; i++)
+                at[i] = 0.25 * (i % 5);
+            ad_var u = ad_gather_cols(x, pairs, first), d = ad_sub(u, ad_gather_cols(x, pairs, second)),
+                   y = ad_sum(what ? ad_mul(u, ad_square(ad_cbrt(ad_square(d))))
+                                   : ad_pow(ad_abs(d), ad_num(1.5))),
+                   whole = ad_hessian(y, x), some = ad_hessian_sparse(y, x, &nnz, &row, &col),
+                   v = ad_input(t, "v", 1, n), product = ad_hvp(y, x, v);
+            cr_assert_eq(ad_set(x, 1, at), AD_OK, "%s", ad_message(t));
+            memcpy(h, ad_value(whole), sizeof(double) * (size_t)(n * n));
+            for (int k = 0; k < nnz; k++)
+                cr_assert(fabs(ad_value(some)[k] - h[row[k] * n + col[k]]) <=
+                              1e-13 * (1 + fabs(h[row[k] * n + col[k]])),
+                          "%d of %d: [%d,%d] %g, dense %g", what, n, row[k], col[k], ad_value(some)[k],
+                          h[row[k] * n + col[k]]);
+            for (int j = 0; j < n; j++) {
+                double e[18] = {0};
+                e[j] = 1;
+                ad_set(v, 1, e);
+                const double *column = ad_value(product);
+                for (int i = 0; i < n; i++)
+                    cr_assert(fabs(column[i] - h[i * n + j]) <= 1e-13 * (1 + fabs(column[i])),
+                              "%d of %d: [%d,%d] %g, product %g", what, n, i, j, h[i * n + j], column[i]);
+            }
+            free(row), free(col);
+            ad_free(t);
+        }
+}
+
 /* The whole Hessian and Jacobian of a chain take the products of its band, not one for each site. */
 Test(sparse, whole_matrices_are_made_of_the_entries_where_these_are_few)
 {
@@ -566,7 +606,12 @@ Test(sparse, errors_say_what_was_given_and_leave_no_lists)
 
 Test(sparse, every_allocation_that_fails_is_an_error_and_no_leak)
 {
-    for (int what = 0; what < 7; what++)
+    enum { BODIES = 17 };
+    int first[BODIES * (BODIES - 1) / 2], second[BODIES * (BODIES - 1) / 2], pairs = 0;
+    for (int i = 0; i < BODIES; i++)
+        for (int j = 0; j < i; j++, pairs++)
+            first[pairs] = i, second[pairs] = j;
+    for (int what = 0; what < 9; what++)
         for (long n = 1;; n++) {
             failalloc_arm(n, what % 2);
             ad_tape *t = ad_new();
@@ -588,7 +633,11 @@ Test(sparse, every_allocation_that_fails_is_an_error_and_no_leak)
                     h = ad_hessian(ad_sum(ad_exp(x)), x);
                 else if (what == 6)
                     h = ad_jacobian(ad_exp(x), x);
-                else {
+                else if (what > 6) { /* written out entry by entry */
+                    ad_var q = ad_input(t, "q", 1, BODIES), u = ad_gather_cols(q, pairs, first),
+                           v = ad_gather_cols(q, pairs, second), y = ad_sum(ad_mul(ad_sin(u), ad_cos(v)));
+                    h = what == 7 ? ad_hessian(y, q) : ad_hessian_sparse(y, q, &nnz, &row, &col);
+                } else {
                     ad_var y = ad_exp(x);
                     ad_func *f = ad_func_new(1, &x, 1, &y);
                     ad_call(t, f, &x, &y);
