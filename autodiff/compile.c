@@ -86,8 +86,8 @@ static bool fed(ad_tape *t, ad_program *p, const int feed[], const ad_var in[], 
         if (i < -1 || i >= p->nin || twice ||
             (i >= 0 && (ad_rows(in[i]) != ad_rows(out[j]) || ad_cols(in[i]) != ad_cols(out[j])))) {
             char s[2][32];
-            ad_fail(t, AD_EARG, "ad_compile: output %d %s is fed to input %d of %d%s%s", j + 1,
-                    ad_shape_text(s[0], ad_rows(out[j]), ad_cols(out[j])), i + 1, p->nin,
+            ad_fail(t, AD_EARG, "ad_compile: output %d %s is fed to input %lld of %d%s%s", j + 1,
+                    ad_shape_text(s[0], ad_rows(out[j]), ad_cols(out[j])), (long long)i + 1, p->nin,
                     twice                  ? ", twice"
                     : i >= 0 && i < p->nin ? " "
                                            : "",

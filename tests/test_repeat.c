@@ -4,6 +4,7 @@
 #include "failalloc.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +80,12 @@ Test(repeat, is_as_many_runs)
 Test(repeat, refuses_what_does_not_fit_and_says_which_run_failed)
 {
     step s = step_of(1);
-    static const int wrong[][3] = {{1, -1, -1}, {-1, 1, 1}, {-1, 4, -1}, {-2, -1, -1}};
+    static const int wrong[][3] = {{1, -1, -1}, {-1, 1, 1}, {-1, 4, -1}, {-2, -1, -1}, {-1, INT_MAX, -1}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         cr_expect_null(ad_compile(s.t, 4, s.in, 3, s.out, &(ad_options){.feed = wrong[i]}));
         cr_expect_eq(ad_status(s.t), AD_EARG);
         cr_expect(strstr(ad_message(s.t), "is fed to input"), "%s", ad_message(s.t));
+        cr_expect_null(strstr(ad_message(s.t), "input -2147483648"), "%s", ad_message(s.t));
         ad_clear(s.t);
     }
     ad_program *p[] = {ad_compile(s.t, 4, s.in, 3, s.out, NULL),
