@@ -15,6 +15,7 @@ void ad_ir_free(ad_ir *ir)
     free(ir->ext);
     free(ir->origin);
     free(ir->stage);
+    free(ir->order);
     free(ir->uses);
     free(ir->in);
     free(ir->out);

@@ -425,13 +425,15 @@ bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
         p->nplaces = ir->n + place_outputs(&s);
         s.h.one[0] = 0;
     }
-    for (int32_t i = 0; ok && i < ir->n; i++) {
+    for (int32_t k = 0, last = -1; ok && k < ir->n; k++) {
+        int32_t i = ir->order ? ir->order[k] : k;
         const ad_node *v = &ir->node[i];
         if ((reuse && !ir->stage && v->rows == 1 && v->cols == 1 && !s.mark[i]) && ad_short(v) &&
             plan_single(&s, i, v))
             continue;
-        if (i && ir->stage && ir->stage[i] != ir->stage[i - 1])
-            ok = end_stage(&s, ir->stage[i - 1]);
+        if (last >= 0 && ir->stage && ir->stage[i] != ir->stage[last])
+            ok = end_stage(&s, ir->stage[last]);
+        last = i;
         ok = ok && plan_node(&s, i);
     }
     if (ok && ir->n)

@@ -19,6 +19,7 @@ typedef struct ad_ir {
     ad_node *node;
     int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
     int32_t *stage;        /* odd: row by row; set by ad_pass_group; NULL: all 0 */
+    int32_t *order;        /* in which nodes are planned; NULL: as they stand */
     int32_t *uses;         /* how many operands and outputs a node is; NULL unless ad_pass_fold counted */
     int32_t n, next, ext_cap;
     int64_t words;     /* at most: what instructions of all nodes have in their pool */
