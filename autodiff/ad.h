@@ -317,7 +317,7 @@ AD_API void ad_pool_free(ad_pool *pool);
 AD_API ad_work *ad_work_new(const ad_program *p, ad_pool *pool); /* pool may be NULL */
 AD_API void ad_work_free(ad_work *w);
 /* ad_run - in[i] and out[j] point to rows*cols numbers of the program's type; batch is the value of
- * AD_BATCH (>= 1; any when no input has it). Outputs must not overlap inputs. Allocates only when the batch
+ * AD_BATCH (>= 1, also when no input has it). Outputs must not overlap inputs. Allocates only when the batch
  * grows. Returns AD_OK or the status of the workspace, whose message names operation and row. */
 AD_API int ad_run(ad_work *w, int batch, const void *const in[], void *const out[]);
 /* ad_repeat - `count` runs, one after the other, of a program compiled with `feed`: output j of a run is input feed[j] of the
