@@ -35,8 +35,11 @@ static int loop(ad_work *w, int batch, int64_t count, const int64_t in_step[], c
     bool native = p->native;
     for (int64_t k = 0; k < count; k++) {
         int64_t size = (int64_t)p->k->size;
+        /* unsigned: what is fed has any step, and is replaced below */
         for (int i = 0; i < p->nin; i++)
-            from[i] = in_step ? (const char *)in[i] + k * in_step[i] * size : in[i];
+            from[i] = in_step
+                          ? (void *)((uintptr_t)in[i] + (uint64_t)k * (uint64_t)in_step[i] * (uint64_t)size)
+                          : in[i];
         char *at = first;
         for (int j = 0; j < p->nout; j++) {
             to[j] = out_step && p->feed[j] < 0 ? (char *)out[j] + k * out_step[j] * size : out[j];

@@ -47,7 +47,9 @@ Test(repeat, is_as_many_runs)
                     for (int i = 0; i < batch * STATE; i++)
                         y[0][i] = y[1][i] = sin(i);
                     int at = backward ? RUNS - 1 : 0, by = backward ? -1 : 1;
-                    int64_t in_step[] = {0, 0, 0, by * STATE}, out_step[] = {batch, 0, 0};
+                    int64_t in_step[] = {0, INT64_MAX / 2, 0,
+                                         by * STATE} /* y is fed: its step is not used */,
+                            out_step[] = {batch, 0, 0};
                     const double *from[] = {&h, y[0], &k[0][0], u + at * STATE};
                     cr_assert_eq(ad_repeat(w, batch, RUNS, in_step, out_step, (const void *const *)from,
                                            (void *[]){square[0], z[0], &k[0][1]}),
