@@ -1,6 +1,6 @@
 /* loop.c - many recorded steps as one loop on the tape (ad_scan): equal ones, or a list of lengths.
- * Invariant: what changes from step to step is carried (state, time) or given (the length); all else is shared, so that it gets
- * one derivative. */
+ * Invariant: what changes from step to step is carried (state, the force there where a step ends and begins with it, time) or given
+ * (the length); all else is shared, so that it gets one derivative. */
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
@@ -17,41 +17,87 @@ typedef struct {
     int64_t steps, checkpoints;
     int each;                  /* 1: every step has its own length */
     ad_var *trajectory, *ends; /* NULL where not asked for; ends: the time after each step */
+    ode_kept kept;             /* count 0, or 1: a force that is carried */
+    ad_var carry[3];           /* y, force, t */
+    int carries;
 } loop;
+
+/* The force of the last kick, where the next step begins with it: it moves the state of both. What a Runge-Kutta step evaluates last
+ * for the next one moves its own state not at all, so the next evaluates it as cheaply. */
+static ode_kept kept_of(const ode_method *m, ode_recorded *r)
+{
+    const char *why;
+    ode_kept k = {0}, none = {0};
+    if (!m || !m->driver || !m->driver->keeps)
+        return none;
+    ode_plan *plan = ode_plan_new(m, &why);
+    if (!plan)
+        ode_recorded_fail(r, ODE_EMETHOD, "ode_record: %s", why);
+    int fine = plan && m->driver->keeps(plan, &k) && k.count == 1 && k.field && k.part == ODE_P && r->half;
+    ode_plan_free(plan);
+    return fine ? k : none;
+}
 
 /* A value on the tape where a number was given. */
 static ad_var on(ad_tape *t, ad_var v) { return ad_is_number(v) ? ad_fill(t, 1, 1, v.value) : v; }
 
-/* (h, params; y, t) -> (y, t + h), and each once more when it is to be kept; h comes last where each step has its own. */
+/* (h, params; y, force, t) -> (y, force, t + h), and y and the time once more when they are to be kept; h comes last where each step
+ * has its own. The time is carried where something reads it. */
 static ad_func *body(const loop *l)
 {
     ode_recorded *r = l->r;
     ad_tape *b = ad_new();
-    ad_var *in = calloc((size_t)(3 + r->params), sizeof *in), out[4];
-    int n = 0, nout = 2;
+    ad_var *in = calloc((size_t)(2 + l->carries + r->params), sizeof *in), out[5], force = ad_num(0);
+    int n = 0, nout = 1;
     if (b && in) {
-        ad_var h = ad_input(b, "h", ad_rows(l->h), 1), *param = in + !l->each;
+        ad_var h = ad_input(b, "h", ad_rows(l->h), 1), *param = in + !l->each, t = ad_num(0);
         if (!l->each)
             in[n++] = h;
         n += ode_body_params(r, b, l->param, in + n);
-        ad_var y = in[n++] = ad_input(b, "y", ad_rows(l->y), ad_cols(l->y)),
-               t = in[n++] = ad_input(b, "t", ad_rows(l->t), 1);
+        ad_var *carry = in + n;
+        for (int i = 0; i < l->carries; i++)
+            in[n++] =
+                ad_input(b, (const char *[]){"y", "x1", "x2"}[i], ad_rows(l->carry[i]), ad_cols(l->carry[i]));
+        if (l->kept.count)
+            force = carry[1];
+        if (l->carries > 1 + l->kept.count)
+            t = carry[1 + l->kept.count];
         if (l->each)
             in[n++] = h;
-        out[0] = ode_record_step(l->m, r, y, t, h, param, l->omega);
-        out[1] = (ad_add)(t, h);
+        out[0] =
+            ode_trace_steps(l->m, r, carry[0], t, h, param, l->omega,
+                            &(ode_traced){1, l->kept.count, ODE_P, 1, l->kept.slot, &force, 0, ad_num(0)});
+        if (l->kept.count)
+            out[nout++] = force;
+        if (l->carries > nout)
+            out[nout++] = (ad_add)(t, h);
         if (l->trajectory)
             out[nout++] = out[0];
         if (l->ends)
-            out[nout++] = out[1];
+            out[nout++] = out[l->carries - 1];
     }
     return ode_body_func(r, "ode_record", b, n, in, nout, out);
+}
+
+/* What is carried, as it is before the first step. */
+static int carry(loop *l)
+{
+    ode_recorded *r = l->r;
+    l->kept = kept_of(l->m, r);
+    l->carry[l->carries++] = l->y;
+    if (l->kept.count)
+        ode_trace_steps(l->m, r, l->y, l->t, ad_num(0), l->param, l->omega,
+                        &(ode_traced){0, 1, ODE_P, 1, l->kept.slot, l->carry + 1, 0, ad_num(0)});
+    l->carries += l->kept.count;
+    if (r->timed || l->ends) /* as many times as lengths of steps */
+        l->carry[l->carries++] = ad_rows(l->t) == 1 ? ad_expand(l->t, ad_rows(l->h), 1) : l->t;
+    return r->status || ad_status(l->tape);
 }
 
 static ad_var run(loop *l)
 {
     ode_recorded *r = l->r;
-    ad_var none = ad_num(0), last[2] = {none, none}, kept[2] = {none, none},
+    ad_var none = ad_num(0), last[3] = {none, none, none}, kept[2] = {none, none},
            *shared = calloc((size_t)(1 + r->params), sizeof *shared);
     if (!shared)
         return ode_recorded_fail(r, ODE_EMEMORY, "ode_record: out of memory"), none;
@@ -62,19 +108,17 @@ static ad_var run(loop *l)
     for (int i = 0; i < r->params; i++)
         shared[n + i] = on(l->tape, l->param[i]);
     l->param = shared + n;
-    if (ad_rows(l->t) == 1) /* as many times as lengths of steps */
-        l->t = ad_expand(l->t, ad_rows(l->h), 1);
     int collect = (l->trajectory != NULL) + (l->ends != NULL);
-    ad_func *f = ad_status(l->tape) ? NULL : body(l);
+    ad_func *f = ad_status(l->tape) || carry(l) ? NULL : body(l);
     if (f)
         ad_scan(l->tape, &(ad_scan_spec){.f = f,
                                          .count = l->steps,
                                          .nshared = n + r->params,
-                                         .ncarry = 2,
+                                         .ncarry = l->carries,
                                          .nstep = l->each,
                                          .ncollect = collect,
                                          .shared = shared,
-                                         .carry = (ad_var[]){l->y, l->t},
+                                         .carry = l->carry,
                                          .per_step = &l->h,
                                          .carry_out = last,
                                          .collected = kept,
@@ -95,7 +139,17 @@ ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y,
         return ad_num(0);
     if (steps < 1)
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record: %lld steps", (long long)steps), ad_num(0);
-    return run(&(loop){m, r, y.tape, y, t, h, param, omega, steps, checkpoints, 0, trajectory, NULL});
+    return run(&(loop){.m = m,
+                       .r = r,
+                       .tape = y.tape,
+                       .y = y,
+                       .t = t,
+                       .h = h,
+                       .param = param,
+                       .omega = omega,
+                       .steps = steps,
+                       .checkpoints = checkpoints,
+                       .trajectory = trajectory});
 }
 ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                         const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory)
@@ -106,14 +160,36 @@ ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record_steps: h is %s, needed a value [., steps]",
                                  ad_name(h)),
                ad_num(0);
-    return run(&(loop){m, r, y.tape, y, t, h, param, omega, ad_cols(h), checkpoints, 1, trajectory, NULL});
+    return run(&(loop){.m = m,
+                       .r = r,
+                       .tape = y.tape,
+                       .y = y,
+                       .t = t,
+                       .h = h,
+                       .param = param,
+                       .omega = omega,
+                       .steps = ad_cols(h),
+                       .checkpoints = checkpoints,
+                       .each = 1,
+                       .trajectory = trajectory});
 }
 
 void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h, const ad_var param[],
                      int64_t checkpoints, ad_var *trajectory, ad_var *ends)
 {
     *trajectory = *ends = ad_num(0);
-    run(&(loop){m, r, y.tape, y, t, h, param, 0, ad_cols(h), checkpoints, 1, trajectory, ends});
+    run(&(loop){.m = m,
+                .r = r,
+                .tape = y.tape,
+                .y = y,
+                .t = t,
+                .h = h,
+                .param = param,
+                .steps = ad_cols(h),
+                .checkpoints = checkpoints,
+                .each = 1,
+                .trajectory = trajectory,
+                .ends = ends});
 }
 
 int ode_steps_put(ode_steps *a, double t, double h)

@@ -56,7 +56,7 @@ ODE_HIDDEN void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, 
 /* Callback of ode_field.rows. */
 ODE_HIDDEN int ode_recorded_give(void *user, int what, int count, const int row[], const double t[],
                                  const double y[], double out[]);
-/* trace.c: some steps at once, for compiled.c. */
+/* trace.c: some steps at once, for compiled.c and loop.c. No step: what one slot is before the first, the field at y. */
 typedef struct {
     int steps;
     /* Slots that each step reads as the last one left them; 0: every step begins anew. */

@@ -443,7 +443,10 @@ ad_var ode_trace_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
     if (!d.slot || !d.reg)
         ode_recorded_fail(r, ODE_EMEMORY, "ode_record_step: out of memory");
     else if (d.args = d.reg + registers, !begin(&d, r, m, y)) {
-        take_kept(&d, more);
+        if (more->steps)
+            take_kept(&d, more);
+        else
+            eval(&d.base, more->part, more->slot[0], 0, (ode_num){0, 0});
         for (int k = 0; k < more->steps; k++) {
             d.base.fresh = !more->kept;
             d.base.ratio = 1;

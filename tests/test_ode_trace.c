@@ -470,3 +470,24 @@ Test(ode_trace, a_loop_of_steps_has_the_gradient_of_the_steps_written_out)
     ad_free(t);
     ode_recorded_free(r);
 }
+/* The force at the end of a step is the one that the next begins with. */
+Test(ode_trace, a_loop_of_steps_evaluates_the_force_once_where_steps_meet)
+{
+    static const char *const name[] = {"verlet-dkd", "verlet", "forest-ruth4"}; /* forces: 1, 1, 3 */
+    double flops[3];
+    ode_recorded *r = field_of(separable, 1);
+    for (int k = 0; k < 3; k++) {
+        ad_tape *t = ad_new();
+        ad_var y = ad_input(t, "y", 1, SIZE), h = ad_input(t, "h", 1, 1), c = ad_num(1),
+               end = ode_record(ode_method_find(name[k]), r, 1000, y, ad_num(0), h, &c, 0, 0, NULL);
+        ad_program *p = ad_compile(t, 2, (ad_var[]){y, h}, 1, &end, NULL);
+        cr_assert(p, "%s: %s", name[k], ad_message(t));
+        ad_report report;
+        ad_program_report(p, &report);
+        flops[k] = report.flops;
+        ad_program_free(p), ad_free(t);
+    }
+    cr_expect_leq(flops[1], flops[0]);
+    cr_expect_leq(flops[2], 3 * flops[1]);
+    ode_recorded_free(r);
+}
