@@ -20,12 +20,15 @@ const char *const *ad_nat_flags(const ad_program *p, bool plain)
      * its key is found. None of the flags changes a bit. */
 #define COMMON                                                                                               \
     "-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared"
-#define V4 "-march=x86-64-v4", "-mprefer-vector-width=512"
-    /* A loop of steps waits for one number after the other: packing them into vectors of two only adds to the wait. */
+#define V4 "-march=x86-64-v4"
+#define WIDE "-mprefer-vector-width=512"
+    /* A loop of steps waits for one number after the other: packing them into vectors of two only adds to the wait, and what
+     * a long vector leaves over of a few numbers, and what is read of it one by one, costs more than it saves. */
 #define LOOP "-fno-tree-slp-vectorize"
+#define NARROW "-mprefer-vector-width=256"
     static const char *const flags[2][3][12] = {
-        {{COMMON}, {COMMON, "-march=x86-64-v3"}, {COMMON, V4}},
-        {{COMMON, LOOP}, {COMMON, LOOP, "-march=x86-64-v3"}, {COMMON, LOOP, V4}}};
+        {{COMMON}, {COMMON, "-march=x86-64-v3"}, {COMMON, V4, WIDE}},
+        {{COMMON, LOOP}, {COMMON, LOOP, "-march=x86-64-v3"}, {COMMON, LOOP, V4, NARROW}}};
     int isa = plain || !strcmp(p->k->isa, "base") ? 0 : !strcmp(p->k->isa, "v4") ? 2 : 1;
     return flags[p->feed != NULL][isa];
 }
