@@ -148,7 +148,7 @@ static int run(const row *w)
     for (int turn = 0; turn < TURNS; turn++) {
         ode_options o = {.compiled = w->compiled};
         ode_start(s, 0, ys);
-        double a = bench_now(); /* recording and compiling included, once in so many steps */
+        double a = bench_now(); /* recording and compiling: in the first turn, of implicit rows in each */
         ode_run(s, w->steps, p->h, &o);
         mine[turn] = (bench_now() - a) / (double)w->steps / w->rows;
         theirs[turn] = one_by_hand(p);

@@ -20,6 +20,7 @@ struct ode_compiled {
     ode_kept kept;
     int valid; /* the values below are those where the solver is */
     int in_count, out_count;
+    int *rows; /* of each parameter, for which the programs are */
     double t, h;
     double *memory,
         *fed[2][2 + 2 * 16 + 2]; /* y, kept parts, number of the step, worst; of the last run and the next */
@@ -38,7 +39,7 @@ void ode_compiled_free(struct ode_compiled *c)
     if (!c)
         return;
     drop_programs(c);
-    free(c->memory), free(c->in), free(c);
+    free(c->memory), free(c->in), free(c->rows), free(c);
 }
 
 /* Inputs: what is fed (y, kept parts, the number of the step, worst); t, h, params. Outputs: what is fed. */
@@ -120,11 +121,17 @@ static int make_programs(ode_solver *s, ode_recorded *r)
     return ODE_OK;
 }
 
+/* Are the programs of the last run those of this one? Sweeps are measured anew: nothing of a result may depend on earlier runs. */
+static int same_programs(const struct ode_compiled *c, const ode_recorded *r, int native)
+{
+    int same = c && c->program[0] && c->native == native && !c->kept.implicit;
+    for (int i = 0; same && i < r->params; i++)
+        same = c->rows[i] == r->rows[i];
+    return same;
+}
 int ode_compiled_begin(ode_solver *s, int native)
 {
     ode_kept kept = {0};
-    ode_compiled_free(s->compiled);
-    s->compiled = NULL;
     if (s->field.rows != ode_recorded_give)
         return ode_fail(s, ODE_EINPUT,
                         "compiled steps: the field is not a recorded one (ode_recorded_field)");
@@ -142,6 +149,9 @@ int ode_compiled_begin(ode_solver *s, int native)
             return ode_fail(s, ODE_EFIELD,
                             "compiled steps: parameter %d has %d rows for %d states: ode_recorded_set", i,
                             r->value[i] ? r->rows[i] : 0, s->space.rows);
+    if (same_programs(s->compiled, r, native))
+        return s->compiled->valid = 0;
+    ode_compiled_free(s->compiled);
     struct ode_compiled *c = s->compiled = calloc(1, sizeof *c);
     if (!c)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
@@ -164,8 +174,11 @@ int ode_compiled_begin(ode_solver *s, int native)
         total += size[i];
     c->memory = malloc(2 * total * sizeof *c->memory);
     c->in = calloc((size_t)c->in_count, sizeof *c->in);
-    if (!c->memory || !c->in)
+    c->rows = malloc((size_t)(r->params + 1) * sizeof *c->rows);
+    if (!c->memory || !c->in || !c->rows)
         return ode_fail(s, ODE_EMEMORY, "compiled steps: out of memory");
+    for (int i = 0; i < r->params; i++)
+        c->rows[i] = r->rows[i];
     double *at = c->memory;
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < c->out_count; at += size[i++])

@@ -182,9 +182,9 @@ typedef struct {
     double *records;
     int64_t record_max, recorded; /* observations that fit; that were made: written by the call */
     FILE *file;
-    /* 1: steps of a recorded field (section 5) as programs: the step of a row with plain sums, recorded, compiled anew by each
-     * call, repeated by replay. 2: the same as emitted C where there is a compiler (ad_native; kept by content, so a program is
-     * compiled once). Explicit and splitting rows, their compositions, collocation and avf rows. An implicit one makes as many
+    /* 1: steps of a recorded field (section 5) as programs: the step of a row with plain sums, recorded and compiled by the first
+     * call (an implicit one by each), repeated by replay. 2: the same as emitted C where there is a compiler (ad_native; kept by
+     * content, so a program is compiled once). Explicit and splitting rows, their compositions, collocation and avf rows. An implicit one makes as many
      * sweeps as leave a last change below 1e-14 of the state on a few steps made first; the program foretells that change in every
      * step from the two before it; with `schedule` its steps are ordinary ones. A step in which a row fails or does not converge is made in the ordinary way. */
     int compiled;

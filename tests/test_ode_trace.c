@@ -259,6 +259,37 @@ Test(ode_trace, compiled_steps_are_the_steps_however_they_are_cut)
         ode_recorded_free(r);
     }
 }
+/* The programs stay with the solver; parameters of another number of rows, and the other way of running, need new ones. */
+Test(ode_trace, compiled_steps_of_later_runs_are_those_of_a_new_solver)
+{
+    enum { ROWS = 3, RUNS = 6 };
+    static const int rows[RUNS] = {1, 1, ROWS, 1, ROWS, ROWS}, compiled[RUNS] = {1, 1, 1, 1, 2, 1};
+    double y[ROWS][SIZE], c[ROWS];
+    for (int b = 0; b < ROWS; b++)
+        for (int i = 0; i < SIZE; i++)
+            y[b][i] = 0.3 * sin(2 + b + 5 * i);
+    const char *name[] = {"verlet", "rk4", "gauss4"};
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        ode_recorded *r = field_of(separable, AD_BATCH);
+        ode_solver *old = ode_new_batch(ode_method_find(name[k]), ode_recorded_field(r), ROWS);
+        for (int j = 0; j < RUNS; j++) {
+            ode_solver *fresh = ode_new_batch(ode_method_find(name[k]), ode_recorded_field(r), ROWS);
+            for (int b = 0; b < ROWS; b++)
+                c[b] = cos(b + j);
+            ode_recorded_set(r, 0, rows[j], c);
+            for (int i = 0; i < 2; i++) {
+                ode_solver *s = i ? fresh : old;
+                ode_start(s, 0, y[0]);
+                cr_expect_eq(ode_run(s, 20 + j, 0.05, &(ode_options){.compiled = compiled[j]}), ODE_OK,
+                             "%s: %s", name[k], ode_message(s));
+            }
+            cr_expect(!memcmp(ode_y(old), ode_y(fresh), sizeof y), "%s, run %d", name[k], j);
+            ode_free(fresh);
+        }
+        ode_free(old);
+        ode_recorded_free(r);
+    }
+}
 /* A force or a guess kept from the last step is of the old parameters. */
 Test(ode_trace, parameters_changed_between_runs_count_from_the_next_step)
 {
