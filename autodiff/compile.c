@@ -128,7 +128,7 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
     if (ok) {
         ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full) && (!full || ad_pass_order(&ir));
         p->report = ir.report;
-        ok = ok && ad_pass_plan(&ir, p, full) && (!full || ad_pass_code(p));
+        ok = ok && ad_pass_plan(&ir, p, full);
         if (!ok)
             ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
         p->block = o.block ? o.block : block_of(p);

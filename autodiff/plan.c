@@ -6,31 +6,21 @@
  * stage, whose blocks run in any order.
  *
  * SPDX-License-Identifier: MIT */
-#include "program.h"
+#include "plan.h"
 
-enum { SMALL = 64, SCAN = 64 };
+enum { SCAN = 64 };
 
-enum { FIXED, BATCH, BLOCK, KINDS };
+static int kind_of(const ad_buffer *b) { return b->fixed ? AD_FIXED : b->local ? AD_BLOCK : AD_BATCHED; }
 
-/* Free buffers: those of at most SMALL numbers by exact size, larger ones in a list searched for the best fit. */
-typedef struct heap {
-    int32_t small[KINDS][SMALL + 1]; /* by size: first free buffer + 1 */
-    int32_t *next;                   /* by buffer: the next free one + 1 */
-    int32_t *large[KINDS], nlarge[KINDS], cap[KINDS];
-    int32_t *one, none; /* those of one number, fixed: the last is taken first, as with the others */
-} heap;
-
-static int kind_of(const ad_buffer *b) { return b->fixed ? FIXED : b->local ? BLOCK : BATCH; }
-
-static bool put(heap *h, const ad_program *p, int32_t b)
+static bool put(ad_heap *h, const ad_program *p, int32_t b)
 {
     int kind = kind_of(&p->buffer[b]);
     int64_t size = p->buffer[b].fixed + p->buffer[b].per_row;
-    if (size == 1 && kind == FIXED) {
-        h->one[h->none++] = b;
+    if (size == 1 && kind == AD_FIXED) {
+        h->one[h->none++] = (ad_spot){2 * (b + 1) + 1, 2 * p->slot[b]};
         return true;
     }
-    if (size <= SMALL) {
+    if (size <= AD_SMALL) {
         h->next[b] = h->small[kind][size];
         h->small[kind][size] = b + 1;
         return true;
@@ -46,16 +36,35 @@ static bool put(heap *h, const ad_program *p, int32_t b)
     return true;
 }
 
-static int32_t take(heap *h, ad_program *p, int kind, int64_t size)
+int32_t ad_new_buffer(ad_planner *s, ad_buffer v)
 {
-    if (size == 1 && kind == FIXED && h->none)
-        return h->one[--h->none];
-    if (size <= SMALL && h->small[kind][size]) {
+    ad_program *p = s->p;
+    int32_t b = p->nbuffers++;
+    p->buffer[b] = v;
+    if (!s->reuse) /* then there is no code */
+        return b;
+    p->slot[b] = -1;
+    if (v.fixed && v.fixed <= AD_SLOT_MOST && !v.per_row) {
+        p->slot[b] = p->slots[0];
+        p->slots[0] += (int32_t)v.fixed;
+    } else if (v.local && v.per_row == 1 && !v.fixed) {
+        p->slot[b] = p->slots[1]++;
+    }
+    return b;
+}
+
+static int32_t take(ad_planner *s, int kind, int64_t size)
+{
+    ad_heap *h = &s->h;
+    const ad_program *p = s->p;
+    if (size == 1 && kind == AD_FIXED && h->none)
+        return h->one[--h->none].hold / 2 - 1;
+    if (size <= AD_SMALL && h->small[kind][size]) {
         int32_t b = h->small[kind][size] - 1;
         h->small[kind][size] = h->next[b];
         return b;
     }
-    if (size > SMALL) {
+    if (size > AD_SMALL) {
         int32_t best = -1, n = h->nlarge[kind];
         int64_t waste = INT64_MAX;
         for (int32_t i = n - 1; i >= 0 && i >= n - SCAN; i--) {
@@ -72,28 +81,15 @@ static int32_t take(heap *h, ad_program *p, int kind, int64_t size)
             return b;
         }
     }
-    p->buffer[p->nbuffers] = (ad_buffer){kind == FIXED ? size : 0, kind == FIXED ? 0 : size, kind == BLOCK};
-    return p->nbuffers++;
+    return ad_new_buffer(
+        s, (ad_buffer){kind == AD_FIXED ? size : 0, kind == AD_FIXED ? 0 : size, kind == AD_BLOCK});
 }
 
 /* Marks: a stage other than its own reads it; it is an output as it stands; it is a part of its operand's memory. */
 enum { WIDE = 1, OUTPUT = 2, VIEW = 4 };
 
-typedef struct planner {
-    const ad_ir *ir;
-    ad_program *p;
-    heap h;
-    uint8_t *mark; /* by node */
-    int32_t *
-        left; /* by buffer + 1: operands and outputs still to come that are the value in it, or a part of it */
-    int32_t *
-        hold; /* by node: twice (its buffer + 1), 0 when it is elsewhere; + 1 when it is all of a single number */
-    int32_t *pending, npending, pending_cap;
-    bool reuse;
-} planner;
-
 /* May the result overwrite operand k, which dies here? Only where every element is read before it is written. */
-static bool in_place(const planner *s, const ad_node *n, const int32_t *a, int m, int k)
+static bool in_place(const ad_planner *s, const ad_node *n, const int32_t *a, int m, int k)
 {
     const ad_place *place = s->p->place, *o = &place[a[k]];
     if (o->rows != n->rows || o->cols != n->cols || (s->mark[a[k]] & VIEW))
@@ -133,7 +129,7 @@ static bool is_view(const ad_ir *ir, const ad_node *n, int64_t *offset)
 }
 
 /* A buffer for all results of a node, one after another: fixed numbers and so many a row. */
-static int32_t take_results(planner *s, const ad_node *n)
+static int32_t take_results(ad_planner *s, const ad_node *n)
 {
     const ad_object *o = s->ir->object[ad_ir_attrs(s->ir, n)[0]];
     int64_t fixed = o->at_fixed[o->nout], row = o->at_row[o->nout];
@@ -144,13 +140,12 @@ static int32_t take_results(planner *s, const ad_node *n)
         row *= -n->rows;
     }
     if (fixed == 0 || row == 0)
-        return take(&s->h, s->p, fixed ? FIXED : BATCH, fixed + row);
-    s->p->buffer[s->p->nbuffers] = (ad_buffer){fixed, row, false};
-    return s->p->nbuffers++;
+        return take(s, fixed ? AD_FIXED : AD_BATCHED, fixed + row);
+    return ad_new_buffer(s, (ad_buffer){fixed, row, false});
 }
 
 /* Memory of operands that died at this node goes back. */
-static bool release(planner *s, const int32_t *a, int m, bool rows)
+static bool release(ad_planner *s, const int32_t *a, int m, bool rows)
 {
     ad_program *p = s->p;
     for (int k = 0; k < m; k++) {
@@ -160,7 +155,7 @@ static bool release(planner *s, const int32_t *a, int m, bool rows)
         s->left[b + 1] = -1;
         if (p->buffer[b].fixed && p->buffer[b].per_row)
             continue; /* of both kinds: not given to another */
-        if (!rows || kind_of(&p->buffer[b]) == BLOCK) {
+        if (!rows || kind_of(&p->buffer[b]) == AD_BLOCK) {
             if (!put(&s->h, p, b))
                 return false;
         } else { /* until the stage ends */
@@ -178,7 +173,7 @@ static bool release(planner *s, const int32_t *a, int m, bool rows)
     return true;
 }
 
-static bool place_result(planner *s, int32_t i, const ad_node *n, const int32_t *a, int m)
+static bool place_result(ad_planner *s, int32_t i, const ad_node *n, const int32_t *a, int m)
 {
     ad_program *p = s->p;
     ad_place *at = &p->place[i];
@@ -187,30 +182,31 @@ static bool place_result(planner *s, int32_t i, const ad_node *n, const int32_t 
         if (p->place[a[k]].where == AD_AT_BUFFER)
             s->left[p->place[a[k]].index + 1]--;
     if (!(s->mark[i] & OUTPUT)) {
-        int kind = n->rows >= 0 ? FIXED : rows && !(s->mark[i] & WIDE) ? BLOCK : BATCH;
+        int kind = n->rows >= 0 ? AD_FIXED : rows && !(s->mark[i] & WIDE) ? AD_BLOCK : AD_BATCHED;
         int32_t b = -1;
         for (int k = 0; s->reuse && k < m && k < 2 && b < 0 && ad_ops[n->op].kind == AD_ELEMENTWISE; k++) {
             const ad_place *o = &p->place[a[k]];
-            if (o->where == AD_AT_BUFFER && s->left[o->index + 1] == 0 && (kind == BLOCK || !rows) &&
+            if (o->where == AD_AT_BUFFER && s->left[o->index + 1] == 0 && (kind == AD_BLOCK || !rows) &&
                 kind_of(&p->buffer[o->index]) == kind && in_place(s, n, a, m, k))
                 b = o->index;
         }
         if (ad_is_object(n->op))
             b = take_results(s, n);
         if (b < 0)
-            b = take(&s->h, p, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
+            b = take(s, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
         at->where = AD_AT_BUFFER;
         at->index = b;
-        s->hold[i] = 2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row);
+        s->spot[i].hold = 2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row);
         if (s->reuse)
             s->left[b + 1] = s->ir->uses[i];
     }
     return !s->reuse || release(s, a, m, rows);
 }
 
-static void emit(ad_program *p, const ad_ir *ir, int op, int32_t dst, int nargs, const int32_t args[],
-                 int nattr, const int32_t attr[], int32_t origin)
+static void emit(ad_planner *s, int op, int32_t dst, int nargs, const int32_t args[], int nattr,
+                 const int32_t attr[], int32_t origin)
 {
+    ad_program *p = s->p;
     ad_ins *ins = &p->ins[p->nins++];
     if (nargs >= UINT16_MAX)
         p->pool[p->npool++] = nargs;
@@ -224,9 +220,11 @@ static void emit(ad_program *p, const ad_ir *ir, int op, int32_t dst, int nargs,
         p->pool[p->npool++] = args[k];
     for (int k = 0; k < nattr; k++)
         p->pool[p->npool++] = attr[k];
+    if (s->reuse)
+        ad_code_add(&s->code);
     if (ad_ops[op].kind == AD_ELEMENTWISE)
         return;
-    int64_t need = ad_scratch_of(op, attr, nargs ? ir->node[args[0]].cols : 0);
+    int64_t need = ad_scratch_of(op, attr, nargs ? s->ir->node[args[0]].cols : 0);
     p->scratch = need > p->scratch ? need : p->scratch;
 }
 
@@ -269,7 +267,7 @@ static void count_flops(ad_report *r, const ad_ir *ir, const ad_node *n)
 }
 
 /* Marks values that outlive their stage. */
-static bool find_wide(planner *s)
+static bool find_wide(ad_planner *s)
 {
     const ad_ir *ir = s->ir;
     int32_t *root =
@@ -292,7 +290,7 @@ static bool find_wide(planner *s)
 }
 
 /* Which nodes are outputs as they are; the others get a copy at the end. */
-static int32_t place_outputs(planner *s)
+static int32_t place_outputs(ad_planner *s)
 {
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
@@ -312,9 +310,11 @@ static int32_t place_outputs(planner *s)
     return extra;
 }
 
-static bool end_stage(planner *s, int32_t stage)
+static bool end_stage(ad_planner *s, int32_t stage)
 {
     ad_program *p = s->p;
+    if (s->reuse)
+        ad_code_close(&s->code);
     int32_t begun = p->nstages ? p->stage[p->nstages - 1].end : 0;
     if (p->nins > begun)
         p->stage[p->nstages++] = (ad_stage){begun, p->nins, stage & 1};
@@ -326,47 +326,45 @@ static bool end_stage(planner *s, int32_t stage)
 
 static int32_t stage_of(const ad_ir *ir, int32_t i) { return ir->stage ? ir->stage[i] : 0; }
 
-/* A single number computed from one or two of them, no stages: what plan_node does, with hardly a branch, for which
- * operands die where is not to be foreseen. false, and nothing done, where that is not all there is to it. */
-static bool plan_single(planner *s, int32_t i, const ad_node *v)
+/* Notes a place in the memory of inputs or outputs. */
+static bool note_outside(ad_planner *s, int32_t place)
 {
     ad_program *p = s->p;
-    int two = v->nargs > 1;
-    int32_t x = v->arg[0], y = v->arg[two], hx = s->hold[x], hy = s->hold[y], *left = s->left;
-    left[hx >> 1]--;
-    left[hy >> 1] -= two;
-    left[0] = INT32_MAX / 2; /* values elsewhere live on */
-    bool x_dies = !left[hx >> 1], y_dies = !left[hy >> 1], same = hx >> 1 == hy >> 1;
-    if ((x_dies & !(hx & 1)) | (y_dies & !(hy & 1)) | (x_dies & same & (x != y))) {
-        left[hx >> 1]++;
-        left[hy >> 1] += two;
-        return false;
+    if (p->noutside == s->outside_cap) {
+        int32_t cap = 2 * s->outside_cap + 16, *more = realloc(p->outside, (size_t)cap * sizeof *more);
+        if (!more)
+            return false;
+        p->outside = more;
+        s->outside_cap = cap;
     }
-    heap *h = &s->h;
-    bool neither = !x_dies & !y_dies, fresh = neither & !h->none;
-    if (fresh)
-        p->buffer[p->nbuffers] = (ad_buffer){.fixed = 1};
-    int32_t last = h->one[h->none - (h->none > 0)], b = fresh ? p->nbuffers : last;
-    b = y_dies ? (hy >> 1) - 1 : b;
-    b = x_dies ? (hx >> 1) - 1 : b;
-    h->none -= neither & !fresh;
-    p->nbuffers += fresh;
-    h->one[h->none] = (hy >> 1) - 1;
-    h->none += x_dies & y_dies & !same;
-    left[b + 1] = s->ir->uses[i];
-    s->hold[i] = 2 * (b + 1) + 1;
-    p->place[i] = (ad_place){1, 1, AD_AT_BUFFER, b, 0};
-    p->ins[p->nins++] = (ad_ins){.op = v->op, .nargs = v->nargs, .at = p->npool, .origin = s->ir->origin[i]};
-    int32_t *pool = p->pool + p->npool; /* there is room for one more */
-    pool[0] = i;
-    pool[1] = x;
-    pool[2] = y;
-    p->npool += 2 + two;
-    p->report.flops += ad_ops[v->op].cost;
+    p->outside[p->noutside++] = place;
     return true;
 }
 
-static bool plan_node(planner *s, int32_t i)
+/* A node that is no instruction: where its value is. */
+static bool place_alone(ad_planner *s, int32_t i, const ad_node *v)
+{
+    ad_place *at = &s->p->place[i];
+    int64_t offset;
+    *at = (ad_place){.rows = v->rows, .cols = v->cols};
+    if (v->op == OP_INPUT || v->op == OP_CONST) {
+        place_leaf(at, v);
+        return true;
+    }
+    if (!s->reuse || !is_view(s->ir, v, &offset))
+        return false;
+    int32_t a = ad_ir_args(s->ir, v)[0];
+    const ad_place *of = &s->p->place[a];
+    s->mark[i] |= VIEW;
+    *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
+    if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
+        s->left[of->index + 1] += s->ir->uses[i] - 1;
+        s->spot[i].hold = 2 * (of->index + 1);
+    }
+    return true;
+}
+
+static bool plan_node(ad_planner *s, int32_t i)
 {
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
@@ -374,82 +372,92 @@ static bool plan_node(planner *s, int32_t i)
     ad_place *at = &p->place[i];
     const int32_t *a = ad_ir_args(ir, v);
     int m = ad_ir_nargs(ir, v);
-    s->hold[i] = 0;
-    if (!(s->mark[i] & OUTPUT))
+    bool elementwise = ad_ops[v->op].kind == AD_ELEMENTWISE, output = s->mark[i] & OUTPUT;
+    s->spot[i] = (ad_spot){0, -2};
+    bool alone = !elementwise && !output && place_alone(s, i, v);
+    if (!alone && !output)
         *at = (ad_place){.rows = v->rows, .cols = v->cols};
-    if (ad_ops[v->op].kind != AD_ELEMENTWISE) {
-        if (v->op == OP_INPUT || v->op == OP_CONST) {
-            place_leaf(at, v);
-            return true;
-        }
-        int64_t offset;
-        if (s->reuse && is_view(ir, v, &offset)) {
-            const ad_place *of = &p->place[a[0]];
-            s->mark[i] |= VIEW;
-            *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
-            if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
-                s->left[of->index + 1] += ir->uses[i] - 1;
-                s->hold[i] = 2 * (of->index + 1);
-            }
-            return true;
-        }
-    }
-    if (!place_result(s, i, v, a, m))
+    if (!alone && !place_result(s, i, v, a, m))
         return false;
-    count_flops(&p->report, ir, v);
-    emit(p, ir, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
-    return true;
+    if ((at->where == AD_AT_INPUT || at->where == AD_AT_OUTPUT) && !note_outside(s, i))
+        return false;
+    if (s->reuse)
+        s->spot[i].at = ad_own_slot(p, i);
+    if (!alone) {
+        count_flops(&p->report, ir, v);
+        emit(s, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
+    }
+    return s->code.ok;
+}
+
+/* The instructions of all nodes, stage after stage. */
+static bool plan_nodes(ad_planner *s)
+{
+    const ad_ir *ir = s->ir;
+    int32_t now = 0;
+    for (int32_t k = 0; k < ir->n; k++) {
+        if (s->code.open && !ir->stage && (k = ad_plan_singles(s, k)) == ir->n)
+            break;
+        int32_t i = ir->order ? ir->order[k] : k, stage = stage_of(ir, i);
+        if (stage != now && !end_stage(s, now))
+            return false;
+        now = stage;
+        s->code.odd = stage & 1;
+        if (!plan_node(s, i))
+            return false;
+    }
+    return end_stage(s, now);
+}
+
+/* Outputs that are no instruction's result. */
+static bool copy_outputs(ad_planner *s)
+{
+    const ad_ir *ir = s->ir;
+    ad_program *p = s->p;
+    s->code.odd = 0;
+    for (int j = 0; j < ir->nout; j++)
+        if (p->out[j] >= ir->n) {
+            s->spot[p->out[j]] = (ad_spot){0, -2};
+            emit(s, OP_RESHAPE, p->out[j], 1, &ir->out[j], 0, NULL, ir->origin[ir->out[j]]);
+            if (!note_outside(s, p->out[j]))
+                return false;
+        }
+    return end_stage(s, 0);
 }
 
 bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
 {
     int64_t pool = 3 * (int64_t)ir->nout + ir->words;
-    planner s = {.ir = ir, .p = p, .reuse = reuse};
+    ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .code.ok = true};
     size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3;
     s.mark = calloc(n, sizeof *s.mark);
     s.left = ad_long_array((n + 1) * sizeof *s.left);
-    s.hold = ad_long_array(n * sizeof *s.hold);
+    s.spot = ad_long_array(n * sizeof *s.spot);
     s.h.next = malloc(n * sizeof *s.h.next);
     s.h.one = malloc((n + 1) * sizeof *s.h.one);
     p->place = ad_long_array(n * sizeof *p->place);
     p->buffer = malloc(n * sizeof *p->buffer);
+    p->slot = reuse ? malloc(n * sizeof *p->slot) : NULL;
     p->ins = ad_long_array(n * sizeof *p->ins);
-    p->outside = malloc(n * sizeof *p->outside);
     p->stage = malloc(stages * sizeof *p->stage);
     p->pool = ad_long_array(((size_t)pool + 1) * sizeof *p->pool);
     p->out = malloc(((size_t)ir->nout + 1) * sizeof *p->out);
-    bool ok = s.mark && s.left && s.hold && s.h.next && s.h.one && p->place && p->buffer && p->ins &&
-              p->stage && p->pool && p->outside && p->out && pool < INT32_MAX &&
+    bool ok = s.mark && s.left && s.spot && s.h.next && s.h.one && p->place && p->buffer && p->ins &&
+              p->stage && p->pool && p->out && (p->slot || !reuse) && pool < INT32_MAX - 64 &&
               (!ir->stage || find_wide(&s));
     if (ok) {
         p->nplaces = ir->n + place_outputs(&s);
-        s.h.one[0] = 0;
+        s.h.one[0] = (ad_spot){0, 0};
+        if (reuse)
+            ok = ad_code_begin(&s.code, p, s.spot, pool);
+        ok = ok && plan_nodes(&s) && copy_outputs(&s) && s.code.ok;
+        ad_code_end(&s.code);
     }
-    for (int32_t k = 0, last = -1; ok && k < ir->n; k++) {
-        int32_t i = ir->order ? ir->order[k] : k;
-        const ad_node *v = &ir->node[i];
-        if ((reuse && !ir->stage && v->rows == 1 && v->cols == 1 && !s.mark[i]) && ad_short(v) &&
-            plan_single(&s, i, v))
-            continue;
-        if (last >= 0 && ir->stage && ir->stage[i] != ir->stage[last])
-            ok = end_stage(&s, ir->stage[last]);
-        last = i;
-        ok = ok && plan_node(&s, i);
-    }
-    if (ok && ir->n)
-        ok = end_stage(&s, stage_of(ir, ir->n - 1));
-    for (int j = 0; ok && j < ir->nout; j++)
-        if (p->out[j] >= ir->n)
-            emit(p, ir, OP_RESHAPE, p->out[j], 1, &ir->out[j], 0, NULL, ir->origin[ir->out[j]]);
-    ok = ok && end_stage(&s, 0);
-    for (int32_t i = 0; ok && i < p->nplaces; i++)
-        if (p->place[i].where == AD_AT_INPUT || p->place[i].where == AD_AT_OUTPUT)
-            p->outside[p->noutside++] = i;
-    for (int k = 0; k < KINDS; k++)
+    for (int k = 0; k < AD_KINDS; k++)
         free(s.h.large[k]);
     free(s.h.next);
     free(s.h.one);
-    free(s.hold);
+    free(s.spot);
     free(s.pending);
     free(s.left);
     free(s.mark);

@@ -199,10 +199,8 @@ HIDDEN bool ad_pass_columns(ad_ir *ir);
 HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 /* order.c: equal operations of single numbers beside each other. */
 HIDDEN bool ad_pass_order(ad_ir *ir);
-/* plan.c: instructions, places and buffers. */
+/* plan.c: instructions, places and buffers; with reuse of memory also runs of scalar instructions as code. */
 HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
-/* code.c: runs of scalar instructions. */
-HIDDEN bool ad_pass_code(ad_program *p);
 /* value.c */
 HIDDEN int64_t ad_scratch_of(int op, const int32_t attr[], int64_t cols);
 

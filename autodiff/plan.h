@@ -1,0 +1,82 @@
+/* plan.h - private: what plan.c, plan_single.c and code.c share while a program is made.
+ * Invariant: a value has its place, and its slot where it has one, when its instruction is there; code follows the
+ * instructions one by one.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef AD_PLAN_H
+#define AD_PLAN_H
+
+#include "program.h"
+
+typedef struct ad_spot { /* where a value is */
+    int32_t hold; /* twice (its buffer + 1), 0 when it is elsewhere; + 1 when it is all of a single number */
+    int32_t at;   /* twice its slot, + 1 in the file of odd stages; negative when it has none in this run */
+} ad_spot;
+
+typedef struct ad_coder {
+    ad_program *p;
+    ad_spot *spot;                           /* by place */
+    int32_t *touched, ntouched, touched_cap; /* places that have a slot in this run only */
+    int32_t *exported, nexported, exported_cap;
+    int32_t *const_slot
+        [2]; /* by place, and one more for zero: the slot of a constant + 1; NULL: none has one yet */
+    int32_t code_cap, port_cap, fixed_cap[2], run_cap;
+    struct ad_written {
+        int32_t place, run;
+    } * written;          /* by output: what wrote it, in which run */
+    int32_t count_at, op; /* of the group being written */
+    int32_t first;        /* of the run, known to be scalar; -1: none is */
+    bool open;            /* the run is being written: it has two instructions or more */
+    ad_run_code run;
+    int odd;
+    bool ok;
+} ad_coder;
+
+/* Free buffers: those of at most SMALL numbers by exact size, larger ones in a list searched for the best fit. */
+enum { AD_FIXED, AD_BATCHED, AD_BLOCK, AD_KINDS, AD_SMALL = 64 };
+typedef struct ad_heap {
+    int32_t small[AD_KINDS][AD_SMALL + 1]; /* by size: first free buffer + 1 */
+    int32_t *next;                         /* by buffer: the next free one + 1 */
+    int32_t *large[AD_KINDS], nlarge[AD_KINDS], cap[AD_KINDS];
+    ad_spot *
+        one; /* those of one number, fixed, as what they hold has them: the last is taken first, as with the others */
+    int32_t none;
+} ad_heap;
+
+typedef struct ad_planner {
+    const ad_ir *ir;
+    ad_program *p;
+    ad_coder code;
+    ad_heap h;
+    uint8_t *mark; /* by node */
+    int32_t *
+        left; /* by buffer + 1: operands and outputs still to come that are the value in it, or a part of it */
+    ad_spot *spot; /* by place */
+    int32_t *pending, npending, pending_cap, outside_cap;
+    bool reuse;
+} ad_planner;
+
+/* plan.c */
+HIDDEN int32_t ad_new_buffer(ad_planner *s, ad_buffer v);
+
+/* plan_single.c: nodes k ... of the order, as far as they are single numbers computed from one or two of them inside a run
+ * of an even stage: where it stopped, which may be k. */
+HIDDEN int32_t ad_plan_singles(ad_planner *s, int32_t k);
+
+/* code.c */
+HIDDEN bool ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool); /* of so many words */
+HIDDEN void ad_code_add(ad_coder *c);                    /* the last instruction of the program */
+HIDDEN int32_t ad_code_slot(ad_coder *c, int32_t place); /* where an operand is in the open run */
+HIDDEN bool ad_code_room(ad_coder *c, int32_t words);    /* for so many more */
+HIDDEN void ad_code_close(ad_coder *c);                  /* the run, where one is open */
+HIDDEN bool ad_code_end(ad_coder *c);                    /* frees; false: out of memory on the way */
+/* As ad_spot.at has it, of a place whose buffer is in a file itself; negative: it is not. */
+static inline int32_t ad_own_slot(const ad_program *p, int32_t place)
+{
+    const ad_place *v = &p->place[place];
+    if (v->where != AD_AT_BUFFER || p->slot[v->index] < 0)
+        return -2;
+    return 2 * (p->slot[v->index] + (int32_t)v->offset) + (v->rows < 0);
+}
+
+#endif
