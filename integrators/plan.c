@@ -2,6 +2,7 @@
  * Invariant: a plan has exactly as many numbers as its family needs, or there is no plan. */
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,23 +33,42 @@ static ode_num num_div(ode_num a, ode_num b)
     return num_add(two_sum(q, q2), (ode_num){r.hi / b.hi, 0});
 }
 
+enum { CHUNK = 18 }; /* digits that an integer of 64 bits holds, and whose power of ten is a double */
+static uint64_t power(int k)
+{
+    uint64_t p = 1;
+    while (k-- > 0)
+        p *= 10;
+    return p;
+}
+/* v 10^k + digits, for k at most CHUNK. */
+static ode_num append(ode_num v, int k, uint64_t digits)
+{
+    double hi = (double)digits; /* rounded: the rest is exact */
+    ode_num n = {hi, (double)(int64_t)(digits - (uint64_t)hi)};
+    return k ? num_add(num_mul(v, (ode_num){(double)power(k), 0}), n) : v;
+}
 /* One unsigned decimal: digits, point, exponent. Returns the end, or NULL. */
 static const char *decimal(const char *s, ode_num *out)
 {
-    ode_num v = {0, 0}, ten = {10, 0}, scale = {1, 0};
-    int digits = 0, shift = 0, point = 0;
+    ode_num v = {0, 0}, scale = {1, 0};
+    uint64_t chunk = 0;
+    int digits = 0, held = 0, shift = 0, point = 0;
     for (;; s++) {
         if (*s == '.' && !point)
             point = 1;
         else if (*s >= '0' && *s <= '9') {
-            v = num_add(num_mul(v, ten), (ode_num){*s - '0', 0});
-            digits++;
+            chunk = 10 * chunk + (uint64_t)(*s - '0');
+            digits = 1;
             shift -= point;
+            if (++held == CHUNK)
+                v = append(v, held, chunk), held = 0, chunk = 0;
         } else
             break;
     }
     if (!digits)
         return NULL;
+    v = append(v, held, chunk);
     if (*s == 'e' || *s == 'E') {
         char *end;
         long e = strtol(s + 1, &end, 10);
@@ -57,8 +77,8 @@ static const char *decimal(const char *s, ode_num *out)
         shift += (int)e;
         s = end;
     }
-    for (int k = abs(shift); k > 0; k--)
-        scale = num_mul(scale, ten);
+    for (int k = abs(shift); k > 0; k -= CHUNK)
+        scale = num_mul(scale, (ode_num){(double)power(k < CHUNK ? k : CHUNK), 0});
     *out = shift < 0 ? num_div(v, scale) : num_mul(v, scale);
     return s;
 }
@@ -98,13 +118,11 @@ static int read_text(const char *text, ode_num **out, int *n)
     *n = 0;
     if (!text)
         return 1;
-    int count = ode_num_parse(text, NULL, 0);
-    if (count < 0)
+    int most = (int)(strlen(text) / 2) + 1; /* a digit each, and what parts them */
+    if (!(*out = malloc(sizeof **out * (size_t)most)))
         return 0;
-    if (!(*out = malloc(sizeof **out * (size_t)(count ? count : 1))))
-        return 0;
-    *n = ode_num_parse(text, *out, count);
-    return 1;
+    *n = ode_num_parse(text, *out, most);
+    return *n >= 0;
 }
 
 /* The collocation polynomial of the last step through its stages, continued to theta = 1 + c_i: minus its value at 1.
