@@ -82,7 +82,9 @@ static bool start(ad_emitter *e)
         }
         shape_of(&e->value[i], at);
     }
-    int32_t results = p->nplaces;
+    int32_t results = p->nplaces, *link = ad_em_room(e, ((size_t)p->nins + 1) * sizeof *link);
+    if (link)
+        ad_em_links(e, link);
     for (int32_t i = 0; i < p->nins && !e->failed; i++) {
         const ad_ins *ins = &p->ins[i];
         em_value *v = &e->value[p->pool[ins->at]];
@@ -92,10 +94,15 @@ static bool start(ad_emitter *e)
         const ad_object *o = ad_ins_object(p, ins);
         v->results = results;
         results += o->nout;
-        v->unit = ad_em_unit(e, o);
+        v->unit = ad_em_unit(e, o, link[i] >= 0);
         if (v->unit < 0)
             return false;
         const em_unit *u = &e->top->unit[v->unit];
+        if (link[i] > i) { /* the one forward, which comes first */
+            v->marks = e->kept + 1;
+            e->value[p->pool[p->ins[link[i]].at]].marks = v->marks;
+            e->kept += u->marks;
+        }
         int64_t bind = e->place[p->pool[ins->at]].rows;
         int64_t fixed = u->work + (bind > 0 ? bind * u->work_rows : 0),
                 rows = bind < 0 ? -bind * u->work_rows : 0;
@@ -177,15 +184,21 @@ static void chunk_text(ad_emitter *e, int32_t c)
         stage_text(e, &t, i, next, (stage & 1) && !part);
     }
     ad_text *body = &e->top->body;
-    if (ad_em_repeats(e))
-        ad_say(body, "ALWAYS_INLINE int %s_once(int batch, %s)\n{\n", e->name, parameters);
-    else if (e->chunk.n == 1)
-        ad_say(body, "%sint %s(int batch, %s)\n{\n", e == e->top ? "" : "static ", e->name, parameters);
+    bool repeats = ad_em_repeats(e), inlined = repeats || (e->inlined && e->chunk.n == 1);
+    if (inlined || e->chunk.n == 1)
+        ad_say(body, "%sint %s%s(int batch, %s)\n{\n",
+               inlined       ? "ALWAYS_INLINE "
+               : e == e->top ? ""
+                             : "static ",
+               e->name, repeats ? "_once" : "", parameters);
     else
         ad_say(body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
                parameters);
     ad_say(body, "(void)batch, (void)in, (void)out, (void)work;\n");
     addresses(e, body, 1);
+    for (int32_t i = 0; i < e->p->nplaces && c == 0; i++) /* until their loop forward has run */
+        if (e->value[i].marks && em_ins_of(e, i)->op == OP_SCAN)
+            ad_say(body, "k_loop_forget(work + %lld);\n", (long long)(e->kept_at + e->value[i].marks - 1));
     ad_say(body, "%sreturn 0;\n}\n", t.s ? t.s : "");
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
@@ -287,6 +300,8 @@ bool ad_em_program(ad_emitter *e)
 {
     if (!start(e) || !ad_em_group_all(e) || !ad_em_store_all(e))
         return false;
+    e->kept_at = e->work;
+    e->work += e->kept;
     for (int32_t c = 0; c < e->chunk.n; c++)
         chunk_text(e, c);
     if (e->chunk.n > 1)
@@ -296,6 +311,14 @@ bool ad_em_program(ad_emitter *e)
     constants(e);
     return !e->failed;
 }
+
+static const char *const inlines =
+    "#if defined(__GNUC__)\n#define ALWAYS_INLINE static inline __attribute__((always_inline))\n"
+    "#else\n#define ALWAYS_INLINE static inline\n#endif\n";
+static const char *const steps =
+    "#if defined(__GNUC__) && !defined(__clang__) /* no vectors of two in what waits for one number */\n"
+    "#define STEPS __attribute__((optimize(\"fp-contract=off\", \"no-tree-slp-vectorize\")))\n"
+    "#else\n#define STEPS\n#endif\n";
 
 static void file(ad_emitter *e)
 {
@@ -313,10 +336,12 @@ static void file(ad_emitter *e)
            "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
            e->name, e->name, e->name, (long long)(e->work + e->inner),
            (long long)(e->work_rows + e->inner_rows));
+    if (e->body.s && strstr(e->body.s, "ALWAYS_INLINE"))
+        ad_say(&e->out, "%s", inlines);
+    if (e->body.s && strstr(e->body.s, "STEPS "))
+        ad_say(&e->out, "%s", steps);
     if (ad_em_repeats(e))
         ad_say(&e->out,
-               "#if defined(__GNUC__)\n#define ALWAYS_INLINE static inline __attribute__((always_inline))\n"
-               "#else\n#define ALWAYS_INLINE static inline\n#endif\n"
                "int %s_repeat(int64_t count, const int64_t in_step[], const int64_t out_step[], int batch,\n"
                "    %s);\n\n",
                e->name, parameters);

@@ -58,6 +58,7 @@ typedef struct em_value {
     int32_t next_end;      /* another value whose memory ends with the same group, + 1 */
     int32_t part_of;       /* its memory is that value's, + 1; 0 */
     int32_t results, unit; /* of an object: its first result; the function of the text that runs it */
+    int64_t marks;         /* of a loop: where its checkpoints are in e->kept, + 1; 0 */
     em_entry *view;
 } em_value;
 
@@ -87,6 +88,7 @@ typedef struct em_unit { /* a function of the text for a program (p) or an objec
     const void *of;
     char kind;
     int64_t work, work_rows; /* numbers; for each row of its batch */
+    int64_t marks; /* numbers that outlast it: checkpoints from a loop forward for the one backward */
 } em_unit;
 
 typedef struct ad_emitter {
@@ -119,6 +121,8 @@ typedef struct ad_emitter {
     em_list order;                    /* all groups */
     int64_t work, work_rows, scratch; /* numbers; for each row of the batch; where kernels have scratch */
     int64_t inner, inner_rows;        /* after these: the greediest function that is called */
+    int64_t kept, kept_at;            /* numbers of checkpoints, the last of work; where they begin */
+    bool inlined;                     /* into the loop that runs it */
     uint8_t *used; /* by value, of a function: 1 its address, 2 that of its rows, 4 listed in touched */
     em_list touched;
     bool *const_used;
@@ -131,8 +135,11 @@ HIDDEN bool ad_em_program(ad_emitter *e);
 /* emit_object.c */
 HIDDEN bool ad_em_results(ad_emitter *e); /* a value for each result of each object */
 HIDDEN int32_t ad_em_result_at(const ad_emitter *e, int32_t object,
-                               int64_t *offset);              /* whose memory that is */
-HIDDEN int32_t ad_em_unit(ad_emitter *e, const ad_object *o); /* its function; -1: it cannot be emitted */
+                               int64_t *offset); /* whose memory that is */
+/* By instruction: the loop with which a loop of the text shares checkpoints; -1. */
+HIDDEN void ad_em_links(const ad_emitter *e, int32_t link[]);
+/* Its function, of a loop with or without checkpoints that outlast it; -1: it cannot be emitted. */
+HIDDEN int32_t ad_em_unit(ad_emitter *e, const ad_object *o, bool linked);
 HIDDEN void ad_em_unit_name(const ad_emitter *e, int32_t unit, char out[120]);
 /* emit_text.c: text; memory that lives as long as the emitter; NULL and e->failed when there is none. */
 HIDDEN void ad_em_indented(ad_text *t, const ad_text *lines); /* by the braces that are open */
@@ -162,6 +169,12 @@ HIDDEN int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_gro
 HIDDEN void ad_em_write_group(ad_emitter *e, ad_text *t, const em_group *g);
 HIDDEN void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g);
 HIDDEN void ad_em_write_call(ad_emitter *e, ad_text *t, const em_group *g);
+/* emit_steps.c: is a loop one of few numbers and no batch? Its steps forward, by a C function of `step`, and backward. */
+struct ad_loop;
+HIDDEN bool ad_em_steps_fit(const struct ad_loop *l);
+HIDDEN void ad_em_ahead(ad_text *t, const struct ad_loop *l, const ad_func *step, const char *name,
+                        const char *function);
+HIDDEN void ad_em_behind(ad_text *t, const struct ad_loop *l, const char *name, const char *function);
 /* emit_repeat.c */
 HIDDEN bool ad_em_repeats(const ad_emitter *e);
 HIDDEN void ad_em_repeat(ad_emitter *e, const char *parameters);

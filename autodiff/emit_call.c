@@ -116,8 +116,11 @@ static void object(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, 
     }
     ad_em_unit_name(e, v->unit, name);
     rows_text(rows, v, g);
-    ad_say(t, "};\nconst int code = %s((int)(%s), given, results, work + %lld + (size_t)batch * %lld);\n",
-           name, rows, (long long)e->work, (long long)e->work_rows);
+    ad_say(t, "};\nconst int code = %s((int)(%s), given, results, work + %lld + (size_t)batch * %lld", name,
+           rows, (long long)e->work, (long long)e->work_rows);
+    if (v->marks)
+        ad_say(t, ", work + %lld", (long long)(e->kept_at + v->marks - 1));
+    ad_say(t, ");\n");
     ad_say(t, "if (code)\nreturn code;\n}\n");
 }
 

@@ -9,7 +9,10 @@
 
 #include <math.h>
 
-enum { KEEP_ALL = 256 << 10 }; /* bytes of carries that are all kept unless told otherwise: as scan_back.c */
+enum {
+    KEEP_ALL = 256 << 10, /* bytes of carries that are all kept unless told otherwise: as scan_back.c */
+    LOOP_HEAD = 8         /* kernels/loops.h */
+};
 
 static int32_t bound_rows(const ad_program *p, const ad_ins *ins) { return p->place[p->pool[ins->at]].rows; }
 
@@ -53,10 +56,10 @@ void ad_em_unit_name(const ad_emitter *e, int32_t unit, char out[120])
     snprintf(out, 120, "%.99s_%c%d", e->top->name, e->top->unit[unit].kind, unit + 1);
 }
 
-static int32_t found(const ad_emitter *e, const void *of)
+static int32_t found(const ad_emitter *e, const void *of, char kind)
 {
     for (int32_t u = 0; u < e->top->nunits; u++)
-        if (e->top->unit[u].of == of)
+        if (e->top->unit[u].of == of && e->top->unit[u].kind == kind)
             return u;
     return -1;
 }
@@ -74,19 +77,21 @@ static int32_t unit_new(ad_emitter *e, const void *of, char kind, int64_t work, 
         top->unit = u;
         top->units_cap = cap;
     }
-    top->unit[top->nunits] = (em_unit){of, kind, work, work_rows};
+    top->unit[top->nunits] = (em_unit){of, kind, work, work_rows, 0};
     return top->nunits++;
 }
 
+enum { SMALL = 256 }; /* instructions of a function that loops have inline */
+
 /* The C function of a recorded one. */
-static int32_t function(ad_emitter *e, const ad_func *f)
+static int32_t function(ad_emitter *e, const ad_func *f, bool looped)
 {
     const ad_program *p = ad_func_program(f, e->p->k->real);
     if (!p) {
         e->failed = true;
         return -1;
     }
-    int32_t unit = found(e, p);
+    int32_t unit = found(e, p, 'f');
     if (unit >= 0)
         return unit;
     unit = unit_new(e, p, 'f', 0, 0);
@@ -94,7 +99,7 @@ static int32_t function(ad_emitter *e, const ad_func *f)
         return -1;
     char name[120];
     ad_em_unit_name(e, unit, name);
-    ad_emitter sub = {.p = p, .name = name, .top = e->top};
+    ad_emitter sub = {.p = p, .name = name, .top = e->top, .inlined = looped && p->nins <= SMALL};
     snprintf(sub.tag, sizeof sub.tag, "_%d", unit + 1);
     bool ok = ad_em_program(&sub);
     e->failed = e->failed || sub.failed;
@@ -134,71 +139,100 @@ static void inner(em_unit *u, const em_unit *a, const em_unit *b)
     u->work_rows += a->work_rows > b->work_rows ? a->work_rows : b->work_rows;
 }
 
-static int32_t loop(ad_emitter *e, const ad_loop *l)
+/* The checkpoints of a loop backward: how many in any case, and how many numbers more of them may take. */
+static int64_t few_of(const ad_emitter *e, const ad_loop *l, int64_t numbers, int64_t *keep)
+{
+    int64_t few = l->checkpoints ? l->checkpoints : (int64_t)ceil(sqrt(2.0 * (double)l->count));
+    few = few < l->count ? few : l->count;
+    *keep = l->checkpoints ? 0 : KEEP_ALL / (int64_t)e->p->k->size;
+    if (numbers && *keep / numbers > l->count - few)
+        *keep = (l->count - few) * numbers;
+    return few;
+}
+
+/* The workspace of a loop without that of its functions; checkpoints that outlast it are not in it. */
+static void loop_room(em_unit *u, const ad_loop *l, const em_unit *carries, int64_t few, int64_t keep)
 {
     const ad_object *f = &l->f->o;
-    bool backward = l->back != NULL;
-    int steps = l->nshared + l->ncarry, pointers = f->nin + (backward ? l->back->o.nin : 0);
-    int32_t forth = !backward   ? function(e, l->f)
-                    : l->ncarry ? function(e, l->forward)
-                                : -1,
-            back = backward ? function(e, l->back) : -1;
+    int64_t numbers = carries->work + carries->work_rows; /* of a batch of one */
+    em_unit marks = {.work = (few + 2) * carries->work + keep + 2 * (few + (numbers ? keep / numbers : 0)),
+                     .work_rows = (few + 2) * carries->work_rows};
+    bool scan = !l->back;
+    for (int i = 0; i < l->nstep; i++)
+        room(u, f->in[l->nshared + l->ncarry + i], 1);
+    for (int i = 0; i < l->ncarry; i++)
+        room(u, f->out[i], 2);
+    for (int i = l->ncarry; i < f->nout && scan; i++)
+        room(u, f->out[i], 1);
+    for (int i = 0; i < l->nseeds; i++)
+        room(u, f->out[l->ncarry + l->seed[i]], 1);
+    for (int i = 0; i < l->nmoved; i++)
+        room(u, f->in[l->nshared + l->ncarry + l->moved[i]], 1);
+    for (int i = 0; i < l->nsums; i++)
+        room(u, f->in[l->sum[i]], 2);
+    if (u->kind == 'm') {
+        u->marks = marks.work + LOOP_HEAD;
+    } else if (!scan) {
+        u->work += marks.work;
+        u->work_rows += marks.work_rows;
+    }
+}
+
+/* kind 'o'; 'm' where checkpoints go from the loop forward to the one backward (scan_link.c). */
+static int32_t loop(ad_emitter *e, const ad_loop *l, char kind)
+{
+    const ad_object *f = &l->f->o;
+    bool backward = l->back != NULL, steps = ad_em_steps_fit(l);
+    int pointers = f->nin + (backward ? l->back->o.nin : 0);
+    const ad_func *step = backward ? l->forward : l->f;
+    int32_t forth = !backward || l->ncarry ? function(e, step, steps) : -1,
+            back = backward ? function(e, l->back, steps) : -1;
     if ((forth < 0 && (!backward || l->ncarry)) || (backward && back < 0))
         return -1;
-    em_unit u = {.of = l};
-    int64_t few = l->checkpoints ? l->checkpoints : (int64_t)ceil(sqrt(2.0 * (double)l->count)), keep = 0;
-    for (int i = 0; i < l->nstep; i++)
-        room(&u, f->in[steps + i], 1);
-    if (backward) {
-        em_unit carries = {0};
-        for (int i = 0; i < l->ncarry; i++) {
-            room(&carries, f->out[i], 1);
-            room(&u, f->out[i], 2);
-        }
-        for (int i = 0; i < l->nseeds; i++)
-            room(&u, f->out[l->ncarry + l->seed[i]], 1);
-        for (int i = 0; i < l->nmoved; i++)
-            room(&u, f->in[steps + l->moved[i]], 1);
-        for (int i = 0; i < l->nsums; i++)
-            room(&u, f->in[l->sum[i]], 2);
-        int64_t numbers = carries.work + carries.work_rows; /* of a batch of one */
-        few = few < l->count ? few : l->count;
-        keep = l->checkpoints ? 0 : KEEP_ALL / (int64_t)e->p->k->size;
-        if (numbers && keep / numbers > l->count - few)
-            keep = (l->count - few) * numbers;
-        u.work += (few + 2) * carries.work + keep + 2 * (few + (numbers ? keep / numbers : 0));
-        u.work_rows += (few + 2) * carries.work_rows;
-        inner(&u, &e->top->unit[back], &e->top->unit[forth < 0 ? back : forth]);
-    } else {
-        for (int i = 0; i < f->nout; i++)
-            room(&u, f->out[i], i < l->ncarry ? 2 : 1);
-        inner(&u, &e->top->unit[forth], &e->top->unit[forth]);
-    }
-    int32_t unit = unit_new(e, l, 'o', u.work, u.work_rows);
+    em_unit u = {.of = l, .kind = kind}, carries = {0};
+    for (int i = 0; i < l->ncarry; i++)
+        room(&carries, f->out[i], 1);
+    int64_t keep, few = few_of(e, l, carries.work + carries.work_rows, &keep);
+    loop_room(&u, l, &carries, few, keep);
+    inner(&u, &e->top->unit[backward ? back : forth], &e->top->unit[forth < 0 ? back : forth]);
+    int32_t unit = unit_new(e, l, kind, u.work, u.work_rows);
     if (unit < 0)
         return -1;
+    e->top->unit[unit].marks = u.marks;
     ad_text *t = &e->top->body;
-    char name[120], names[2][120] = {"0", "0"};
+    char name[120], names[2][120] = {"0", "0"}, own[2][136] = {"0", "0"};
     ad_em_unit_name(e, unit, name);
     if (forth >= 0)
         ad_em_unit_name(e, forth, names[0]);
     if (back >= 0)
         ad_em_unit_name(e, back, names[1]);
+    if (steps) {
+        ad_em_ahead(t, l, step, name, names[0]);
+        snprintf(own[0], sizeof own[0], "%s_ahead", name);
+    }
+    if (steps && backward) {
+        ad_em_behind(t, l, name, names[1]);
+        snprintf(own[1], sizeof own[1], "%s_behind", name);
+    }
     int nout = backward && l->back->o.nout > f->nout ? l->back->o.nout : f->nout;
-    ad_say(t, "static int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work)\n{\n", name);
+    bool marked = kind == 'm', none = !backward && !marked;
+    ad_say(t, "static int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work%s)\n{\n", name,
+           marked ? ", REAL *marks" : "");
     shapes_text(t, "in_shape", f->nin, f->in);
     shapes_text(t, "out_shape", f->nout, f->out);
     list_text(t, "sum", l->nsums, l->sum);
     list_text(t, "seed", l->nseeds, l->seed);
     list_text(t, "moved", l->nmoved, l->moved);
-    ad_say(t, "static const em_loop loop = {%s, %s, %lld, %lld, %lld, %d, %d, %d, %d, %d, %d, %d,\n",
-           names[0], names[1], (long long)l->count, (long long)few, (long long)keep, l->nshared, l->ncarry,
-           l->nstep, l->ncollect, l->nsums, l->nseeds, l->nmoved);
+    ad_say(t, "static const em_loop loop = {%s, %s, %s, %s, %lld, %lld, %lld, %d, %d, %d, %d, %d, %d, %d,\n",
+           names[0], names[1], own[0], own[1], (long long)l->count, none ? 0 : (long long)few,
+           none ? 0 : (long long)keep, l->nshared, l->ncarry, l->nstep, l->ncollect, l->nsums, l->nseeds,
+           l->nmoved);
     ad_say(t, "                             in_shape, out_shape, sum, seed, moved};\n");
     ad_say(t, "const REAL *src[%d];\nREAL *dst[%d], *buffer[%d];\n", pointers + 1, nout + 1,
            2 * (f->nin + f->nout + nout + l->nsums) + 1);
-    ad_say(t, "em_run run = {in, out, src, src + %d, dst, buffer, work, 0, batch};\n", f->nin);
-    ad_say(t, "return k_loop_%s(&loop, &run);\n}\n", backward ? "back" : "scan");
+    ad_say(t, "em_run run = {in, out, src, src + %d, dst, buffer, work, 0, %s, 0, batch};\n", f->nin,
+           marked ? "marks" : "0");
+    ad_say(t, "return k_loop_%s(&loop, &run);\n}\n", backward ? "back" : steps ? "scan_steps" : "scan");
     return unit;
 }
 
@@ -206,7 +240,7 @@ static int32_t root(ad_emitter *e, const ad_object *o)
 {
     int max_iter, n = o->out[0].cols;
     double tolerance;
-    int32_t fj = function(e, ad_root_newton(o, e->p->k->real, &max_iter, &tolerance));
+    int32_t fj = function(e, ad_root_newton(o, e->p->k->real, &max_iter, &tolerance), false);
     if (fj < 0)
         return -1;
     em_unit u = {.work = e->top->unit[fj].work + n + n * n + n, .work_rows = e->top->unit[fj].work_rows};
@@ -227,14 +261,25 @@ static int32_t root(ad_emitter *e, const ad_object *o)
     return unit;
 }
 
-int32_t ad_em_unit(ad_emitter *e, const ad_object *o)
+void ad_em_links(const ad_emitter *e, int32_t link[])
+{
+    ad_scan_links(e->p, link);
+    for (int32_t i = 0; i < e->p->nins; i++) {
+        int32_t other = link[i];
+        if (other >= 0 && !ad_em_steps_fit((const ad_loop *)ad_ins_object(e->p, &e->p->ins[i])))
+            link[i] = link[other] = -1;
+    }
+}
+
+int32_t ad_em_unit(ad_emitter *e, const ad_object *o, bool linked)
 {
     int op = o->class->op;
-    int32_t unit = found(e, o);
+    char kind = linked ? 'm' : 'o';
+    int32_t unit = found(e, o, kind);
     if (unit < 0 && op == OP_CALL)
-        unit = function(e, (const ad_func *)o);
+        unit = function(e, (const ad_func *)o, false);
     else if (unit < 0 && (op == OP_SCAN || op == OP_SCAN_BACK))
-        unit = loop(e, (const ad_loop *)o);
+        unit = loop(e, (const ad_loop *)o, kind);
     else if (unit < 0 && op == OP_ROOT)
         unit = root(e, o);
     else if (unit < 0)

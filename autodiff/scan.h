@@ -38,6 +38,9 @@ HIDDEN void ad_back_tangent(const ad_object *o, ad_var node, const ad_var a[], c
                             ad_var ty[]);
 HIDDEN void ad_loop_destroy(ad_object *o);
 HIDDEN int64_t ad_scan_slots(const ad_loop *l, size_t bytes); /* checkpoints, for carries of so many bytes */
+/* scan_link.c, by instruction: of a loop forward, the loop backward that begins with the checkpoints it leaves; the other way
+ * round; -1. */
+HIDDEN void ad_scan_links(const struct ad_program *p, int32_t link[]);
 /* Bodies, recorded once and kept by f. Masks have one byte for each value of that kind. */
 HIDDEN const ad_func *ad_scan_carries(const ad_func *f, const ad_loop *l, ad_reason *why);
 HIDDEN const ad_func *ad_scan_back_body(const ad_func *f, const ad_loop *l, bool masked, const bool shared[],

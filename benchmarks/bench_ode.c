@@ -321,8 +321,8 @@ int main(int argc, char **argv)
         status |= driven_gradient(
             "gradient through 100000 steps, step and adjoint repeated, checkpointed, emitted C", 316, 5);
         status |=
-            gradient("gradient through 100000 steps, loop on the tape, stored, emitted C", GRADIENT_STEPS, 0);
-        status |= gradient("gradient through 100000 steps, loop on the tape, checkpointed, emitted C", 0, 0);
+            gradient("gradient through 100000 steps, loop on the tape, stored, emitted C", GRADIENT_STEPS, 3);
+        status |= gradient("gradient through 100000 steps, loop on the tape, checkpointed, emitted C", 0, 5);
     }
     return status;
 }

@@ -23,17 +23,19 @@ static void step(const ad_var in[IN], ad_var out[OUT])
     out[3] = ad_concat_cols(2, (ad_var[]){ad_mul(s, out[1]), s});
 }
 
-static void step_inputs(ad_tape *t, ad_var in[IN], int64_t count)
+/* batch: of z and u, AD_BATCH or 1 */
+static void step_inputs(ad_tape *t, ad_var in[IN], int64_t count, int batch)
 {
     for (int i = 0; i < IN; i++)
-        in[i] = ad_input(t, name_of[i], rows_of[i], i < 4 ? cols_of[i] : cols_of[i] * (int)count);
+        in[i] = ad_input(t, name_of[i], rows_of[i] < 0 ? batch : rows_of[i],
+                         i < 4 ? cols_of[i] : cols_of[i] * (int)count);
 }
 
-static ad_func *step_func(void (*of)(const ad_var[], ad_var[]))
+static ad_func *step_func(void (*of)(const ad_var[], ad_var[]), int batch)
 {
     ad_tape *t = ad_new();
     ad_var in[IN], out[OUT];
-    step_inputs(t, in, 1);
+    step_inputs(t, in, 1, batch);
     of(in, out);
     ad_func *f = ad_func_new(IN, in, OUT, out);
     cr_assert(f, "%s", ad_message(t));
@@ -59,11 +61,10 @@ static void loop(ad_tape *t, const ad_func *f, const ad_var in[IN], int64_t coun
     cr_assert_eq(ad_scan(t, &s), AD_OK, "%s", ad_message(t));
 }
 
-/* Results, the gradient, perhaps a product with the Hessian: programs with all of them. */
-static void add_derivatives(emit_batch *e, ad_tape *t, const ad_var in[IN], const ad_var result[OUT],
-                            bool second)
+/* Results, the gradient, perhaps a product with the Hessian; how many. */
+static int derivatives(const ad_var in[IN], const ad_var result[OUT], bool second, ad_var out[OUT + IN + 1])
 {
-    ad_var out[OUT + IN + 1], y = N(0);
+    ad_var y = N(0);
     for (int k = 0; k < OUT; k++) {
         out[k] = result[k];
         y = ad_add(y, ad_sum(ad_sin(result[k])));
@@ -71,7 +72,14 @@ static void add_derivatives(emit_batch *e, ad_tape *t, const ad_var in[IN], cons
     ad_grads(y, IN, in, out + OUT);
     if (second)
         out[OUT + IN] = ad_hvp(y, in[0], ad_mul(in[0], N(.3)));
-    emit_add(e, t, IN, in, OUT + IN + second, out);
+    return OUT + IN + second;
+}
+static void add_derivatives(emit_batch *e, ad_tape *t, const ad_var in[IN], const ad_var result[OUT],
+                            bool second)
+{
+    ad_var out[OUT + IN + 1];
+    int n = derivatives(in, result, second, out);
+    emit_add(e, t, IN, in, n, out);
 }
 
 static void compared(emit_batch *e)
@@ -90,13 +98,46 @@ Test(emit_object, loops_and_their_derivatives_have_the_bits_of_replay)
 {
     static const int64_t count[] = {1, 40, 300}, checkpoints[] = {2, 5, 0};
     emit_batch e = {0};
-    ad_func *f = step_func(step);
+    ad_func *f = step_func(step, AD_BATCH);
     for (int k = 0; k < (quick() ? 2 : 3); k++) {
         ad_tape *t = ad_new();
         ad_var in[IN], out[OUT];
-        step_inputs(t, in, count[k]);
+        step_inputs(t, in, count[k], AD_BATCH);
         loop(t, f, in, count[k], checkpoints[k], out);
         add_derivatives(&e, t, in, out, k == 1);
+        ad_free(t);
+    }
+    ad_func_free(f);
+    compared(&e);
+}
+
+/* Without a batch the steps of a loop are text of their own, and the loop backward begins with the checkpoints that the one
+ * forward leaves: with any number of them, where two go backward, and where the one forward comes too late. */
+Test(emit_object, loops_without_a_batch_have_the_bits_of_replay)
+{
+    static const int64_t count[] = {7, 1, 2, 40, 300}, checkpoints[] = {1, 0, 1, 4, 24};
+    int n = quick() ? 1 : 5;
+    emit_batch e = {0};
+    ad_func *f = step_func(step, 1);
+    for (int k = 0; k < n + 2; k++) {
+        ad_tape *t = ad_new();
+        ad_var in[IN], out[OUT];
+        step_inputs(t, in, k < n ? count[k] : 40, 1);
+        loop(t, f, in, k < n ? count[k] : 40, k < n ? checkpoints[k] : 3, out);
+        ad_var all[OUT + IN + 1];
+        int m = 2;
+        if (k < n) {
+            m = derivatives(in, out, k == 0, all);
+        } else if (k == n) { /* two gradients of one loop */
+            all[0] = ad_grad(ad_sum(ad_sin(out[0])), in[2]);
+            all[1] = ad_grad(ad_sum(ad_exp(out[2])), in[1]);
+        } else { /* a gradient that does not wait for the loop forward */
+            all[0] = ad_grad(ad_sum(out[0]), in[2]);
+            all[1] = ad_add(out[0], ad_sum(all[0]));
+        }
+        emit_add_one(
+            &e, t, IN, in, m, all,
+            &(ad_options){.real = k % 2 ? AD_F32 : AD_F64, .opt = k > n ? AD_OPT_NONE : AD_OPT_FULL});
         ad_free(t);
     }
     ad_func_free(f);
@@ -133,17 +174,17 @@ Test(emit_object, what_is_nested_has_the_bits_of_replay)
     kepler = ad_sub(ad_sub(y, ad_mul(N(.3), ad_sin(y))), c); /* y - .3 sin y = c */
     inner_root = ad_func_new(2, (ad_var[]){y, c}, 1, &kepler);
     ad_free(t);
-    ad_func *f = step_func(step_of_loops);
+    ad_func *f = step_func(step_of_loops, AD_BATCH);
     emit_batch e = {0};
     t = ad_new();
     ad_var in[IN], out[OUT];
-    step_inputs(t, in, 4);
+    step_inputs(t, in, 4, AD_BATCH);
     loop(t, f, in, 4, 0, out);
     add_derivatives(&e, t, in, out, false);
     ad_free(t);
 
     t = ad_new(); /* calls, with the batch and with three rows for it; one result is not used */
-    step_inputs(t, in, 1);
+    step_inputs(t, in, 1, AD_BATCH);
     cr_assert_eq(ad_call(t, f, in, out), AD_OK, "%s", ad_message(t));
     ad_var fixed[IN], three = ad_input(t, "three", 3, 2);
     memcpy(fixed, in, sizeof fixed);
@@ -232,10 +273,10 @@ Test(emit_object, a_callback_is_refused_by_name_wherever_it_is)
 
 Test(emit_object, a_failed_allocation_gives_no_text_and_leaks_nothing)
 {
-    ad_func *f = step_func(step);
+    ad_func *f = step_func(step, AD_BATCH);
     ad_tape *t = ad_new();
     ad_var in[IN], out[OUT], g;
-    step_inputs(t, in, 4);
+    step_inputs(t, in, 4, AD_BATCH);
     loop(t, f, in, 4, 0, out);
     g = ad_grad(ad_sum(ad_add(out[0], out[1])), in[0]);
     ad_program *p = ad_compile(t, IN, in, 1, &g, NULL);

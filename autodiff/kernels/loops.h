@@ -8,11 +8,19 @@
 #define AD_EROOT 10
 
 typedef int em_function(int batch, const REAL *const in[], REAL *const out[], REAL *work);
+/* Steps of a loop of few numbers and no batch (emit_steps.c). Forward: from ... to-1, from the carries at here; those after each step
+ * go to path, path + stride, ... Backward: to-1 ... from, whose carries are at path; adjoint: of the carries, then sums. */
+typedef int em_ahead(int64_t from, int64_t to, const REAL *here, REAL *path, int64_t stride,
+                     const REAL *const in[], REAL *const out[], REAL *work);
+typedef int em_behind(int64_t from, int64_t to, const REAL *path, REAL *adjoint, const REAL *const in[],
+                      REAL *const out[], REAL *work);
 
 /* Shapes are rows (-k: k times the batch) and columns. f takes shared, carry, step values and gives carry, collected. */
 typedef struct em_loop {
     em_function *f,
-        *back; /* back: f's inputs, adjoints, seeds, sums -> sums, adjoints, those of moved steps */
+        *back;         /* back: f's inputs, adjoints, seeds, sums -> sums, adjoints, those of moved steps */
+    em_ahead *ahead;   /* 0: by f */
+    em_behind *behind; /* 0: by back */
     int64_t count, slots, keep; /* checkpoints; numbers that more of them may take */
     int nshared, ncarry, nstep, ncollect, nsums, nseeds, nmoved;
     const int (*in)[2], (*out)[2];
@@ -24,9 +32,18 @@ typedef struct em_run {
     REAL *const *out;
     const REAL **src, **bsrc;
     REAL **dst, **buffer, *work;
+    REAL *adjoint;   /* for behind */
+    REAL *marks;     /* room for checkpoints that lasts from the loop forward to the one backward; 0: none */
     int64_t numbers; /* of all carries */
     int batch;
 } em_run;
+
+/* Carries that are kept: the state at step noted(at, i) is carries + i numbers, i = 0 ... top. The last steps of a stretch, from
+ * `first` on, have theirs at path, one after the other. */
+typedef struct em_marks {
+    int64_t slots, top, first;
+    REAL *at, *carries, *path;
+} em_marks;
 
 typedef struct em_root {
     em_function *fj; /* y, x -> F, J row by row */
@@ -61,38 +78,6 @@ static void K(loop_put)(const int shape[2], int batch, int64_t count, int64_t k,
     int64_t rows = K(loop_rows)(shape, batch), cols = shape[1];
     for (int64_t i = 0; rows != 1 && i < rows; i++)
         memcpy(all + (i * count + k) * cols, buffer + i * cols, (size_t)cols * sizeof *all);
-}
-
-static int K(loop_scan)(const em_loop *l, em_run *s)
-{
-    const int steps = l->nshared + l->ncarry, b = s->batch;
-    REAL **step = s->buffer + 2 * l->ncarry, **collect = step + l->nstep, *room = s->work;
-    for (int i = 0; i < 2 * l->ncarry + l->nstep + l->ncollect; i++) {
-        int k = i - 2 * l->ncarry - l->nstep;
-        s->buffer[i] = room;
-        room += K(loop_size)(i < 2 * l->ncarry ? l->out[i / 2]
-                             : k < 0           ? l->in[steps + k + l->nstep]
-                                               : l->out[l->ncarry + k],
-                             b);
-    }
-    for (int i = 0; i < steps; i++)
-        s->src[i] = s->in[i];
-    for (int64_t k = 0; k < l->count; k++) {
-        for (int i = 0; i < l->ncarry; i++)
-            s->dst[i] = k == l->count - 1 ? s->out[i] : s->buffer[2 * i + (k & 1)];
-        for (int i = 0; i < l->nstep; i++)
-            s->src[steps + i] = K(loop_get)(l->in[steps + i], b, l->count, k, s->in[steps + i], step[i]);
-        for (int i = l->ncarry; i < l->ncarry + l->ncollect; i++)
-            s->dst[i] = K(loop_at)(l->out[i], b, k, s->out[i], collect[i - l->ncarry]);
-        int status = l->f(b, s->src, s->dst, room);
-        if (status)
-            return status;
-        for (int i = l->ncarry; i < l->ncarry + l->ncollect; i++)
-            K(loop_put)(l->out[i], b, l->count, k, s->out[i], collect[i - l->ncarry]);
-        for (int i = 0; i < l->ncarry; i++)
-            s->src[l->nshared + i] = s->dst[i];
-    }
-    return AD_OK;
 }
 
 static void K(loop_steps)(const em_loop *l, em_run *s, int64_t k, const REAL **src)
@@ -158,11 +143,156 @@ static int64_t K(loop_noted)(const REAL *at, int64_t i)
 }
 static void K(loop_note)(REAL *at, int64_t i, int64_t k) { memcpy(at + 2 * i, &k, sizeof k); }
 
+/* As em_ahead, on any loop; spare: room for carries on their way. */
+static int K(loop_ahead)(const em_loop *l, em_run *s, int64_t from, int64_t to, const REAL *here, REAL *path,
+                         int64_t stride, REAL *spare)
+{
+    int status = AD_OK;
+    if (l->ahead)
+        return l->ahead(from, to, here, path, stride, s->in, s->out, s->work);
+    for (int64_t k = from; k < to && !status; k++) {
+        REAL *next = stride || (to - 1 - k) % 2 == 0 ? path : spare;
+        status = K(loop_forward)(l, s, k, here, next);
+        here = next;
+        path += stride;
+    }
+    return status;
+}
+
+/* Room for checkpoints, and the first of them: the carries that the loop begins with. */
+static em_marks K(loop_marks)(const em_loop *l, em_run *s, REAL *room)
+{
+    em_marks m = {l->slots, 0, 0, room, 0, 0};
+    s->numbers = 0;
+    for (int i = 0; i < l->ncarry; i++)
+        s->numbers += K(loop_size)(l->out[i], s->batch);
+    m.slots += s->numbers ? l->keep / s->numbers : 0;
+    m.slots = m.slots < l->count ? m.slots : l->count;
+    REAL *first = m.path = m.carries = room + 2 * m.slots;
+    for (int i = 0; i < l->ncarry; i++) {
+        int64_t size = K(loop_size)(l->out[i], s->batch);
+        memcpy(first, s->in[l->nshared + i], (size_t)size * sizeof *first);
+        first += size;
+    }
+    if (m.slots)
+        K(loop_note)(m.at, 0, 0);
+    return m;
+}
+
+/* From the last checkpoint to step end - 1: further checkpoints, until the carries of all steps left find room. */
+static int K(loop_descend)(const em_loop *l, em_run *s, em_marks *m, int64_t end)
+{
+    const int64_t size = s->numbers;
+    int64_t lo = K(loop_noted)(m->at, m->top), left = m->slots - 1 - m->top;
+    REAL *here = m->carries + m->top * size, *spare = m->carries + m->slots * size;
+    int status = AD_OK;
+    for (; left > 0 && end - lo > left + 2 && !status; left--) {
+        int64_t stop = lo + K(loop_cut)(end - lo, left);
+        status = K(loop_ahead)(l, s, lo, stop, here, here + size, 0, spare);
+        K(loop_note)(m->at, ++m->top, stop);
+        lo = stop;
+        here += size;
+    }
+    bool all = end - lo <= left + 2;
+    m->first = all ? lo : end - 1;
+    m->path = all ? here : spare;
+    if (!status && lo < end - 1)
+        status =
+            K(loop_ahead)(l, s, lo, end - 1, here, all ? here + size : spare, all ? size : 0, spare + size);
+    return status;
+}
+
+static int K(loop_scan)(const em_loop *l, em_run *s)
+{
+    const int steps = l->nshared + l->ncarry, b = s->batch;
+    REAL **step = s->buffer + 2 * l->ncarry, **collect = step + l->nstep, *room = s->work;
+    for (int i = 0; i < 2 * l->ncarry + l->nstep + l->ncollect; i++) {
+        int k = i - 2 * l->ncarry - l->nstep;
+        s->buffer[i] = room;
+        room += K(loop_size)(i < 2 * l->ncarry ? l->out[i / 2]
+                             : k < 0           ? l->in[steps + k + l->nstep]
+                                               : l->out[l->ncarry + k],
+                             b);
+    }
+    for (int i = 0; i < steps; i++)
+        s->src[i] = s->in[i];
+    for (int64_t k = 0; k < l->count; k++) {
+        for (int i = 0; i < l->ncarry; i++)
+            s->dst[i] = k == l->count - 1 ? s->out[i] : s->buffer[2 * i + (k & 1)];
+        for (int i = 0; i < l->nstep; i++)
+            s->src[steps + i] = K(loop_get)(l->in[steps + i], b, l->count, k, s->in[steps + i], step[i]);
+        for (int i = l->ncarry; i < l->ncarry + l->ncollect; i++)
+            s->dst[i] = K(loop_at)(l->out[i], b, k, s->out[i], collect[i - l->ncarry]);
+        int status = l->f(b, s->src, s->dst, room);
+        if (status)
+            return status;
+        for (int i = l->ncarry; i < l->ncarry + l->ncollect; i++)
+            K(loop_put)(l->out[i], b, l->count, k, s->out[i], collect[i - l->ncarry]);
+        for (int i = 0; i < l->ncarry; i++)
+            s->src[l->nshared + i] = s->dst[i];
+    }
+    return AD_OK;
+}
+
+/* The state that a loop forward leaves for the one backward stands before its checkpoints: is it there, top, first. */
+enum { LOOP_HEAD = 8 };
+static void K(loop_forget)(REAL *marks) { K(loop_note)(marks, 0, 0); }
+
+/* A loop with text of its own; with room for them, it leaves the checkpoints that the loop backward would make first. */
+static int K(loop_scan_steps)(const em_loop *l, em_run *s)
+{
+    em_marks m = K(loop_marks)(l, s, s->marks ? s->marks + LOOP_HEAD : s->work);
+    REAL *end = s->work;
+    int status = AD_OK;
+    if (s->marks) {
+        s->work += s->numbers;
+        status = K(loop_descend)(l, s, &m, l->count);
+        if (!status)
+            status = l->ahead(l->count - 1, l->count, m.path + (l->count - 1 - m.first) * s->numbers, end, 0,
+                              s->in, s->out, s->work);
+        K(loop_note)(s->marks, 1, m.top);
+        K(loop_note)(s->marks, 2, m.first);
+        K(loop_note)(s->marks, 3, m.path - m.carries);
+        K(loop_note)(s->marks, 0, 1);
+    } else {
+        status = l->ahead(0, l->count, m.carries, m.carries, 0, s->in, s->out, m.carries + s->numbers);
+        end = m.carries;
+    }
+    for (int i = 0; i < l->ncarry && !status; i++) {
+        int64_t size = K(loop_size)(l->out[i], s->batch);
+        memcpy(s->out[i], end, (size_t)size * sizeof *end);
+        end += size;
+    }
+    return status;
+}
+
+/* What `behind` takes along, from what the loop is given, or to its results. */
+static void K(loop_adjoint)(const em_loop *l, em_run *s, bool in)
+{
+    const REAL *const *given = s->in + l->nshared + l->ncarry + l->nstep;
+    REAL *a = s->adjoint;
+    for (int i = 0; i < l->ncarry && l->behind; i++) {
+        int64_t size = K(loop_size)(l->out[i], s->batch);
+        if (in)
+            memcpy(a, given[i], (size_t)size * sizeof *a);
+        else
+            memcpy(s->out[l->nsums + i], a, (size_t)size * sizeof *a);
+        a += size;
+    }
+    for (int i = 0; i < l->nsums && l->behind; i++) {
+        int64_t size = K(loop_size)(l->in[l->sum[i]], s->batch);
+        for (int64_t k = 0; k < size && in; k++)
+            a[k] = 0;
+        if (!in)
+            memcpy(s->out[i], a, (size_t)size * sizeof *a);
+        a += size;
+    }
+}
+
 static int K(loop_back)(const em_loop *l, em_run *s)
 {
     const int steps = l->nshared + l->ncarry, b = s->batch;
     int n = 0, status = AD_OK;
-    int64_t slots = l->slots, top = 0;
     REAL *room = s->work;
 #define LOOP_ROOM(shape) s->buffer[n++] = room, room += K(loop_size)(shape, b)
     for (int i = 0; i < l->nstep; i++)
@@ -171,6 +301,7 @@ static int K(loop_back)(const em_loop *l, em_run *s)
         LOOP_ROOM(l->out[l->ncarry + l->seed[i]]);
     for (int i = 0; i < l->nmoved; i++)
         LOOP_ROOM(l->in[steps + l->moved[i]]);
+    s->adjoint = room;
     for (int i = 0; i < 2 * l->ncarry; i++)
         LOOP_ROOM(l->out[i / 2]);
     for (int i = 0; i < 2 * l->nsums; i++) {
@@ -181,39 +312,30 @@ static int K(loop_back)(const em_loop *l, em_run *s)
         room += size;
     }
 #undef LOOP_ROOM
-    for (int i = 0; i < l->ncarry; i++)
-        s->numbers += K(loop_size)(l->out[i], b);
-    slots += s->numbers ? l->keep / s->numbers : 0;
-    slots = slots < l->count ? slots : l->count;
-    REAL *at = room, *carries = at + 2 * slots, *spare = carries + slots * s->numbers, *first = carries;
-    s->work = spare + 2 * s->numbers;
+    em_marks m = K(loop_marks)(l, s, s->marks ? s->marks + LOOP_HEAD : room);
+    s->work = s->marks ? room : m.carries + (m.slots + 2) * s->numbers;
     for (int i = 0; i < l->nshared; i++)
         s->src[i] = s->bsrc[i] = s->in[i];
-    for (int i = 0; i < l->ncarry; i++) {
-        int64_t size = K(loop_size)(l->out[i], b);
-        memcpy(first, s->in[l->nshared + i], (size_t)size * sizeof *first);
-        first += size;
+    bool given = s->marks && K(loop_noted)(s->marks, 0);
+    if (given) {
+        m.top = K(loop_noted)(s->marks, 1);
+        m.first = K(loop_noted)(s->marks, 2);
+        m.path = m.carries + K(loop_noted)(s->marks, 3);
+        K(loop_forget)(s->marks);
     }
-    K(loop_note)(at, 0, 0);
-    for (int64_t end = l->count; end > 0 && !status; end--) {
-        int64_t lo = K(loop_noted)(at, top);
-        const REAL *here = carries + top * s->numbers;
-        while (lo < end - 1 && l->ncarry && !status) {
-            int64_t left = slots - 1 - top, stop = left ? lo + K(loop_cut)(end - lo, left) : end - 1;
-            for (; lo < stop && !status; lo++) {
-                REAL *to =
-                    left && lo == stop - 1 ? carries + (top + 1) * s->numbers : spare + (lo & 1) * s->numbers;
-                status = K(loop_forward)(l, s, lo, here, to);
-                here = to;
-            }
-            if (left)
-                K(loop_note)(at, ++top, lo);
-        }
-        if (!status)
-            status = K(loop_backward)(l, s, end - 1, here);
-        if (top > 0 && K(loop_noted)(at, top) == end - 1)
-            top--;
+    K(loop_adjoint)(l, s, true);
+    for (int64_t end = l->count; end > 0 && !status; end = m.first) {
+        if (l->ncarry && !given)
+            status = K(loop_descend)(l, s, &m, end);
+        given = false;
+        if (!status && l->behind)
+            status = l->behind(m.first, end, m.path, s->adjoint, s->in, s->out, s->work);
+        for (int64_t k = end - 1; k >= m.first && !status && !l->behind; k--)
+            status = K(loop_backward)(l, s, k, m.path + (k - m.first) * s->numbers);
+        if (m.top > 0 && K(loop_noted)(m.at, m.top) == m.first)
+            m.top--;
     }
+    K(loop_adjoint)(l, s, false);
     return status;
 }
 
