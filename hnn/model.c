@@ -219,8 +219,8 @@ static ad_var rate_second(const void *context, ad_var z, ad_var time, const ad_v
 
 enum { TEXT_NAMES = 64 };
 
-ad_var hnn_model_text(const hnn_model *m, const char *text, const char *second, ad_var z, ad_var time,
-                      const ad_var param[])
+ad_var hnn_model_parsed(const hnn_model *m, const char *text, const char *second, ad_var z, ad_var time,
+                        const ad_var param[])
 {
     const char *names[TEXT_NAMES];
     ad_var vars[TEXT_NAMES];
@@ -234,7 +234,13 @@ ad_var hnn_model_text(const hnn_model *m, const char *text, const char *second, 
         names[used] = m->spec.constant[i].name;
         vars[used++] = m->spec.constant[i].fit ? param[fitted++] : ad_num(m->spec.constant[i].value);
     }
-    ad_var H = ad_parse(z.tape, text, used, names, vars);
+    return ad_parse(z.tape, text, used, names, vars);
+}
+
+ad_var hnn_model_text(const hnn_model *m, const char *text, const char *second, ad_var z, ad_var time,
+                      const ad_var param[])
+{
+    ad_var H = hnn_model_parsed(m, text, second, z, time, param);
     if (ad_is_number(H)) /* a text without a state, e.g. a constant drive */
         return ad_fill(z.tape, ad_rows(z), 1, H.value);
     return ad_rows(H) == ad_rows(z) && ad_cols(H) == 1 ? H : ad_expand(H, ad_rows(z), 1);

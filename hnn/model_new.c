@@ -178,6 +178,25 @@ static int matched_width(const hnn_model_row *row, hnn_model_spec s, long wanted
     return below >= 0 && below > size - wanted ? hi : lo;
 }
 
+/* p^2 of two degrees of freedom is two numbers. */
+static int check_sizes(const hnn_model *m, const ad_var param[], ad_var z, ad_var time, hnn_error *e)
+{
+    const struct {
+        const char *what, *text, *second;
+    } texts[] = {
+        {"H", m->spec.H, "p"}, {"dissipation", m->spec.dissipation, "v"}, {"drive", m->spec.drive, "p"}};
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+        ad_var y =
+            texts[k].text ? hnn_model_parsed(m, texts[k].text, texts[k].second, z, time, param) : ad_num(0);
+        if (!ad_is_number(y) && !ad_status(z.tape) && ad_cols(y) != 1)
+            return hnn_fail(e, HNN_EARG,
+                            "%s has %d columns for %d degrees of freedom; needed one number for each state: "
+                            "sum(i=1..n, p[i]^2/2) adds, p[1] takes one",
+                            texts[k].what, ad_cols(y), m->spec.dof);
+    }
+    return HNN_OK;
+}
+
 /* A wrong text shows when the model is recorded once. */
 static int try_recording(const hnn_model *m, hnn_error *e)
 {
@@ -189,9 +208,12 @@ static int try_recording(const hnn_model *m, hnn_error *e)
     if (!code) {
         hnn_model_inputs(m, t, param);
         ad_var z = ad_input(t, "z", AD_BATCH, 2 * m->spec.dof), time = ad_input(t, "t", AD_BATCH, 1);
-        hnn_model_energy(m, param, z, time);
-        hnn_model_field(m, param, z, time);
-        if (ad_status(t))
+        code = check_sizes(m, param, z, time, e);
+        if (!code) {
+            hnn_model_energy(m, param, z, time);
+            hnn_model_field(m, param, z, time);
+        }
+        if (!code && ad_status(t))
             code = hnn_fail(e, ad_status(t) == AD_ENOMEM ? HNN_EMEM : HNN_EARG, "model %s: %s", m->row->name,
                             ad_message(t));
     }

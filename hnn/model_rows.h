@@ -16,6 +16,9 @@ ad_var hnn_part_network(const hnn_model *m, int which, ad_var z, const ad_var pa
 /* hnn_model_text - text in q, x (called `second`: p or v) of z = (q, x), t and the constants -> [B,1]. */
 ad_var hnn_model_text(const hnn_model *m, const char *text, const char *second, ad_var z, ad_var time,
                       const ad_var param[]);
+/* hnn_model_parsed - the same, of whatever shape the text has. */
+ad_var hnn_model_parsed(const hnn_model *m, const char *text, const char *second, ad_var z, ad_var time,
+                        const ad_var param[]);
 /* Whether states are (q, v) with p = M(q) v. */
 int hnn_model_velocities(const hnn_model *m);
 hnn_recorded hnn_rayleigh_text; /* spec.dissipation */

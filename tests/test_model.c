@@ -217,7 +217,7 @@ Test(model, a_wrong_spec_is_refused_with_what_was_needed)
         {{.model = "hnn", .dof = 1, .energy_scale = -1}, "energy_scale is -1"},
         {{.model = "text", .dof = 1}, "needs the text of H"},
         {{.model = "text", .dof = 1, .H = "p^2 + x"}, "unknown name \"x\""},
-        {{.model = "text", .dof = 2, .H = "p^2"}, "[B,2]"},
+        {{.model = "text", .dof = 2, .H = "p^2"}, "H has 2 columns"},
         {{.model = "text", .dof = 1, .H = "k*q", .constant = infinite, .constants = 1},
          "the constant k is inf"},
         {{.model = "node", .dof = 1, .drive = "1"}, "has no H"},
