@@ -20,21 +20,29 @@ typedef struct subject {
     long steps; /* of long runs */
     double h;
     hnn_flow *truth; /* NULL: not known */
+    char why[200];   /* the last number is NaN */
 } subject;
 
-/* Each gives the number of its claim, NaN when the model cannot be measured that way. */
+/* Each gives the number of its claim; NaN, and why, when the model cannot be measured that way. */
 typedef double measure(subject *s);
+
+static double missing(subject *s, const char *why)
+{
+    snprintf(s->why, sizeof s->why, "%.190s", why);
+    return NAN;
+}
 
 /* A = J^-1 df/dz is the Hessian of H: its antisymmetric part, as a share of twice its size */
 static double asymmetry(subject *s)
 {
     int n = s->n, d = n / 2;
     double odd = 0, all = 0, *B = malloc(sizeof *B * (size_t)(n * n));
-    for (int k = 0; B && k < STATES; k++) {
-        if (hnn_flow_jacobian(s->p.flow, 1, 0, s->z + k * n, B, NULL)) {
-            all = NAN;
-            break;
-        }
+    hnn_error e;
+    if (!B)
+        return missing(s, "out of memory");
+    for (int k = 0; k < STATES; k++) {
+        if (hnn_flow_jacobian(s->p.flow, 1, 0, s->z + k * n, B, &e))
+            return free(B), missing(s, e.message);
         for (int i = 0; i < n; i++)
             for (int j = 0; j < n; j++) { /* rows of J^-1 B: minus the rows of p', then the rows of q' */
                 double a = i < d ? -B[(i + d) * n + j] : B[(i - d) * n + j];
@@ -43,19 +51,26 @@ static double asymmetry(subject *s)
             }
     }
     free(B);
-    return all > 0 || isnan(all) ? sqrt(odd / (4 * all)) : 0;
+    if (!isfinite(all))
+        return missing(s, "a derivative of the field is NaN or infinite");
+    return all > 0 ? sqrt(odd / (4 * all)) : 0;
 }
 
 static double divergence(subject *s)
 {
     int n = s->n;
     double worst = 0, *B = malloc(sizeof *B * (size_t)(n * n));
-    for (int k = 0; B && k < STATES; k++) {
+    hnn_error e;
+    if (!B)
+        return missing(s, "out of memory");
+    for (int k = 0; k < STATES; k++) {
         double trace = 0, size = 0;
-        if (hnn_flow_jacobian(s->p.flow, 1, 0, s->z + k * n, B, NULL))
-            return free(B), NAN;
+        if (hnn_flow_jacobian(s->p.flow, 1, 0, s->z + k * n, B, &e))
+            return free(B), missing(s, e.message);
         for (int i = 0; i < n * n; i++)
             size += B[i] * B[i];
+        if (!isfinite(size))
+            return free(B), missing(s, "a derivative of the field is NaN or infinite");
         for (int i = 0; i < n; i++)
             trace += B[i * n + i];
         worst = fmax(worst, size > 0 ? fabs(trace) / sqrt(size) : 0);
@@ -89,14 +104,16 @@ static int observe(void *user, double t, const double y[])
 static double energy_by(subject *s, const char *method)
 {
     const ode_method *m = ode_method_find(method);
-    if (!hnn_flow_has_energy(s->p.flow) || ode_method_refuses(m, &s->p.field))
-        return NAN;
+    if (!hnn_flow_has_energy(s->p.flow))
+        return missing(s, "the model has no H");
+    if (ode_method_refuses(m, &s->p.field))
+        return missing(s, "the model does not keep H: friction, drive or velocities");
     follow f = {.H = s->p.flow, .limit = -1, .off = INFINITY};
     ode_solver *solver = ode_new(m, &s->p.field);
     ode_options o = {.observer = observe, .user = &f, .every = 1};
     ode_start(solver, 0, s->z);
     ode_run(solver, s->steps, s->h, &o);
-    double worst = ode_status(solver) ? NAN : f.worst / s->sd;
+    double worst = ode_status(solver) ? missing(s, ode_message(solver)) : f.worst / s->sd;
     ode_free(solver);
     return worst;
 }
@@ -116,7 +133,8 @@ static double tangent_by(subject *s, const char *method, double (*defect)(int, c
         double d = defect(s->n, M);
         worst = d <= worst ? worst : d;
     }
-    worst = ode_status(solver) || !M ? NAN : worst;
+    if (ode_status(solver) || !M)
+        worst = missing(s, M ? ode_message(solver) : "out of memory");
     ode_free(solver);
     free(M);
     return worst;
@@ -200,6 +218,7 @@ static int judge(cli *c, subject s[], int models)
 {
     enum { ROOM = 40 };
     int columns = 3 + models, failed = 0;
+    hnn_text notes = {0};
     char(*cell)[ROOM] = calloc((size_t)((CLAIMS + 1) * columns), sizeof *cell);
     const char **text = malloc(sizeof *text * (size_t)((CLAIMS + 1) * columns));
     if (!cell || !text) {
@@ -230,7 +249,12 @@ static int judge(cli *c, subject s[], int models)
         cli_json_array(&c->json, "models");
         for (int m = 0; m < models; m++) {
             cli_progress(c, "%s: %s", s[m].name, claims[k].text);
+            s[m].why[0] = 0;
             double x = claims[k].number(&s[m]);
+            if (isnan(x) && !s[m].why[0])
+                missing(&s[m], "the number is NaN");
+            if (isnan(x))
+                hnn_text_printf(&notes, "%s: no value for %s (%s).\n", claims[k].text, s[m].name, s[m].why);
             int good = x <= claims[k].tolerance, judged = claims[k].tolerance > 0;
             failed |= judged && !good && hnn_flow_has_energy(s[m].p.flow);
             if (isnan(x))
@@ -243,6 +267,8 @@ static int judge(cli *c, subject s[], int models)
             cli_json_object(&c->json, NULL);
             cli_json_text(&c->json, "model", s[m].name);
             cli_json_number(&c->json, "value", x);
+            if (isnan(x))
+                cli_json_text(&c->json, "why", s[m].why);
             cli_json_text(&c->json, "result", judged ? good ? "PASS" : "FAIL" : NULL);
             cli_json_close(&c->json);
         }
@@ -253,9 +279,9 @@ static int judge(cli *c, subject s[], int models)
     cli_json_text(&c->json, "result", failed ? "FAIL" : "PASS");
     cli_table(&c->out, columns, rows, text);
     hnn_text_printf(
-        &c->out,
-        "%ld steps of %g; H in standard deviations over %d states of the box. - cannot be measured.\n",
-        s[0].steps, s[0].h, STATES);
+        &c->out, "%ld steps of %g; H in standard deviations over %d states of the box. - has no value.\n%s",
+        s[0].steps, s[0].h, STATES, notes.s ? notes.s : "");
+    hnn_text_free(&notes);
     free(cell), free(text);
     c->show = 1;
     return cli_interrupted() ? CLI_INTERRUPTED : failed ? CLI_FAILED : CLI_OK;
