@@ -197,6 +197,33 @@ Test(plot, points_are_where_the_axes_say)
     hnn_text_free(&t);
 }
 
+/* Powers alone would leave less than a decade with one label, or none. */
+Test(plot, logarithmic_axes_have_labels_and_marks_between_powers)
+{
+    const struct {
+        double y[2], given[2];
+        const char *label[5], *none;
+    } cases[] = {{{0.3, 0.8}, {0}, {">0.2<", ">0.5<", ">1<"}, ">0.1<"},
+                 {{3, 40}, {0}, {">2<", ">5<", ">10<", ">20<", ">50<"}, ">1<"},
+                 {{3e-7, 8e-7}, {0}, {">2 \xc2\xb7 10<", ">5 \xc2\xb7 10<", ">10<"}, ">0"},
+                 {{7, 7}, {0}, {">10<tspan"}, ">5<"},
+                 {{1, 1e4}, {0}, {">10<tspan"}, ">5<"},
+                 {{2, 3}, {2, 8}, {">2<", ">5<"}, ">10<"}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        hnn_series s = {.kind = HNN_PLOT_LINE, .n = 2, .x = (const double[]){1, 2}, .y = cases[c].y};
+        hnn_plot p = {
+            .y = {cases[c].given[0], cases[c].given[1]}, .x = {1, 3}, .ylog = 1, .series = &s, .n = 1};
+        hnn_text t = {0};
+        draw(&p, "logarithmic", &t);
+        const char *labels = strstr(t.s, "text-anchor=\"end\"");
+        for (int k = 0; k < 5 && cases[c].label[k]; k++)
+            cr_assert(strstr(labels, cases[c].label[k]), "case %zu: no label %s", c, cases[c].label[k]);
+        cr_assert(!strstr(labels, cases[c].none), "case %zu: %s", c, cases[c].none);
+        cr_assert(strstr(t.s, "<g stroke=\"#444\">"), "case %zu: no marks", c);
+        hnn_text_free(&t);
+    }
+}
+
 Test(plot, long_lines_keep_their_envelope_in_a_small_file)
 {
     enum { N = 200000 };

@@ -183,9 +183,22 @@ static int contours(hnn_text *t, const hnn_series *s, const axis *ax, const axis
     return HNN_OK;
 }
 
-static double tick_pixel(const axis *a, long k)
+/* Short marks at 2, 3, ..., 9 times powers of ten; many decades need none. (dx, dy): from the axis into the picture. */
+static void marks(hnn_text *t, const axis *a, double at, double dx, double dy)
 {
-    return a->from + ((double)k * a->step - a->lo) / (a->hi - a->lo) * (a->to - a->from);
+    double lo = fmin(a->lo, a->hi), hi = fmax(a->lo, a->hi);
+    if (!a->log || hi - lo > 8)
+        return;
+    hnn_text_add(t, "<g stroke=\"#444\">");
+    for (double ten = floor(lo); ten <= hi; ten++)
+        for (int m = 2; m < 10; m++) {
+            double v = ten + log10(m), x = hnn_axis_at(a, m * pow(10, ten));
+            if (v >= lo && v <= hi && dx == 0)
+                segment(t, x, at, x, at + dy);
+            else if (v >= lo && v <= hi)
+                segment(t, at, x, at + dx, x);
+        }
+    hnn_text_add(t, "</g>\n");
 }
 
 static void tick_label(hnn_text *t, const axis *a, long k, double x, double y)
@@ -201,15 +214,17 @@ static void ticks(hnn_text *t, const axis *ax, const axis *ay)
 {
     hnn_text_add(t, "<g stroke=\"#e4e4e4\">");
     for (long k = hnn_axis_first(ax); k <= hnn_axis_last(ax); k++)
-        segment(t, tick_pixel(ax, k), ay->from, tick_pixel(ax, k), ay->to);
+        segment(t, hnn_axis_tick(ax, k), ay->from, hnn_axis_tick(ax, k), ay->to);
     for (long k = hnn_axis_first(ay); k <= hnn_axis_last(ay); k++)
-        segment(t, ax->from, tick_pixel(ay, k), ax->to, tick_pixel(ay, k));
-    hnn_text_add(t, "</g>\n<g fill=\"#444\" text-anchor=\"middle\">");
+        segment(t, ax->from, hnn_axis_tick(ay, k), ax->to, hnn_axis_tick(ay, k));
+    hnn_text_add(t, "</g>\n");
+    marks(t, ax, ay->from, 0, -4), marks(t, ay, ax->from, 4, 0);
+    hnn_text_add(t, "<g fill=\"#444\" text-anchor=\"middle\">");
     for (long k = hnn_axis_first(ax); k <= hnn_axis_last(ax); k++)
-        tick_label(t, ax, k, tick_pixel(ax, k), ay->from + 17);
+        tick_label(t, ax, k, hnn_axis_tick(ax, k), ay->from + 17);
     hnn_text_add(t, "</g>\n<g fill=\"#444\" text-anchor=\"end\">");
     for (long k = hnn_axis_first(ay); k <= hnn_axis_last(ay); k++)
-        tick_label(t, ay, k, ax->from - 7, tick_pixel(ay, k) + 4);
+        tick_label(t, ay, k, ax->from - 7, hnn_axis_tick(ay, k) + 4);
     hnn_text_add(t, "</g>\n");
 }
 
