@@ -132,6 +132,28 @@ static int portrait_lines(hnn_figures *p, hnn_flow *f, int colour, hnn_series *s
     return used;
 }
 
+/* measured states as small points: what trained and what tests, apart */
+static int recording(hnn_figures *p, hnn_series *s)
+{
+    static const char *const label[2] = {"recording, training", "recording, test"};
+    int used = 0;
+    for (int which = 0; which < 2; which++) {
+        const hnn_data *d = which ? &p->r->test[0] : &p->r->train[0];
+        double *x = hnn_fig_room(p, d->n), *y = hnn_fig_room(p, d->n);
+        for (long i = 0; y && i < d->n; i++)
+            x[i] = d->z[2 * i], y[i] = d->z[2 * i + 1];
+        if (y)
+            s[used++] = (hnn_series){.kind = HNN_PLOT_POINTS,
+                                     .label = label[which],
+                                     .colour = which ? HNN_INK : HNN_GREY,
+                                     .width = 2.5,
+                                     .n = d->n,
+                                     .x = x,
+                                     .y = y};
+    }
+    return used;
+}
+
 void hnn_fig_portraits(hnn_figures *p)
 {
     enum { PANELS = HNN_COMPARE_MODELS };
@@ -152,6 +174,8 @@ void hnn_fig_portraits(hnn_figures *p)
         int used = hnn_fig_outside(p, 0, 1, box, s[panels]);
         if (!f)
             continue;
+        if (!p->truth)
+            used += recording(p, s[panels] + used);
         if (true_z)
             s[panels][used++] = (hnn_series){.kind = HNN_PLOT_CONTOUR,
                                              .label = "true H",
@@ -212,9 +236,9 @@ void hnn_fig_portraits(hnn_figures *p)
                   "shown. Grey: outside the range of the training states."
                 : "Contours of the learned Hamiltonian and its equilibria (dots minima, crosses saddles, "
                   "triangles "
-                  "maxima), first seed. A model without one has no contours: its rollouts from held-out "
-                  "starts are "
-                  "shown. Grey: outside the range of the training states.",
+                  "maxima), first seed, over the recording. A model without one has no contours: its "
+                  "rollouts "
+                  "from held-out starts are shown. Grey: outside the range of the training states.",
             plot, panels, 2);
     }
     hnn_fig_give_back(p, mark);

@@ -36,9 +36,11 @@ void hnn_fig_seeds(hnn_figures *p)
         }
         if (!used)
             continue;
-        plot[panels] = (hnn_plot){.title = hnn_metric_label(ids[a]),
+        const char *name =
+            ids[a] == HNN_ENERGY_MSE_TRUE && !p->r->truth ? "stated energy, MSE" : hnn_metric_label(ids[a]);
+        plot[panels] = (hnn_plot){.title = name,
                                   .xlabel = "seed",
-                                  .ylabel = hnn_metric_label(ids[a]),
+                                  .ylabel = name,
                                   .ylog = 1,
                                   .width = 480,
                                   .height = 260,
