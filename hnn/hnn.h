@@ -375,11 +375,12 @@ typedef struct hnn_loss_spec { /* zero is the default of every field */
     const char
         *loss; /* "derivative", "midpoint", "mirk4", "gauss4", "gonzalez", "rollout"; NULL: the model row's */
     int correction; /* midpoint: 2 or 4: of the modified Hamiltonian, so that coarse steps do not bias H; 0: none */
-    int sweeps;         /* gauss4: fixed-point sweeps for the stages; 0: 4 */
-    const char *method; /* rollout: "rk4", "verlet", "midpoint"; NULL: "rk4" */
-    int window;         /* rollout: steps K of a window; 0: 8 */
-    int substeps;       /* rollout: steps of the method between two samples; 0: 1 */
-    int stride;         /* pairs and windows begin at every stride-th row; 0: 1 */
+    int sweeps; /* gauss4: fixed-point sweeps for the stages; 0: 4 */
+    const char
+        *method;  /* rollout: the name of an integrator, or "midpoint" (implicit, six sweeps); NULL: "rk4" */
+    int window;   /* rollout: steps K of a window; 0: 8 */
+    int substeps; /* rollout: steps of the method between two samples; 0: 1 */
+    int stride;   /* pairs and windows begin at every stride-th row; 0: 1 */
     int starts; /* 1: the first state of each sample is unknown, too: it is trained beside the parameters, and its
                  * distance from the measured one is part of the residual. For noisy states; not for derivative */
     const double *weight; /* [2 dof] the residual's columns are multiplied by these; NULL: 1 */

@@ -313,6 +313,57 @@ Test(loss, residual_of_exact_pairs_vanishes_with_the_order_of_the_row)
     }
 }
 
+/* ---- Rollouts through the integrators -------------------------------------------------------------------------------- */
+
+/* A row of every family, over two samples of two steps: the states are those of the solver, the gradient is that of differences. */
+Test(loss, rollouts_go_through_every_family_of_integrators)
+{
+    static const struct {
+        const char *method, *model;
+    } all[] = {{"dopri5", "node"},        {"ralston4", "dissipative"}, {"blanes-moan4", "separable"},
+               {"gauss4", "hnn"},         {"gauss4", "port"},          {"gonzalez", "hnn"},
+               {"avf4", "mass"},          {"lobatto4", "hnn"},         {"semi-explicit2", "hnn"},
+               {"itoh-abe", "separable"}, {"verlet", "separable"},     {"gauss2", "node2"}};
+    for (size_t c = 0; c < sizeof all / sizeof *all; c++) {
+        if (shortly() && c % 4)
+            continue;
+        hnn_model *m = NULL;
+        hnn_flow *flow = NULL;
+        hnn_objective *o = NULL;
+        hnn_error e = {0};
+        hnn_model_spec spec = {.model = all[c].model, .dof = 1, .width = 3, .gain = 0.5};
+        hnn_loss_spec s = {.loss = "rollout", .method = all[c].method, .window = 2, .substeps = 2};
+        cr_assert_eq(hnn_model_new(&spec, 7, &m, &e), HNN_OK, "%s", e.message);
+        cr_assert_eq(hnn_flow_new(m, NULL, &flow, &e), HNN_OK, "%s", e.message);
+        double t[3] = {0.1, 0.3, 0.5}, z[6] = {0.8, 0.5}, f, up, down;
+        cr_assert_eq(hnn_flow_rollout(flow, all[c].method, 0.1, z, 3, t, z, NULL, &e), HNN_OK, "%s",
+                     e.message);
+        hnn_samples x = {.dof = 1, .states = 3, .n = 1, .t = t, .z = z};
+        cr_assert_eq(hnn_objective_new(&s, m, &x, NULL, &o, &e), HNN_OK, "%s: %s", all[c].method, e.message);
+        double *g = malloc(sizeof *g * (size_t)m->size);
+        cr_assert_eq(hnn_objective_value(o, m->theta, &f, NULL, &e), HNN_OK, "%s", e.message);
+        cr_expect_lt(sqrt(f), 1e-13, "%s: %g from the solver", all[c].method,
+                     sqrt(f)); /* solved to round-off */
+        for (int i = 2; i < 6; i++)
+            z[i] += 0.1 * i;
+        cr_assert_eq(hnn_objective_value(o, m->theta, &f, g, &e), HNN_OK, "%s", e.message);
+        for (long k = 0; k < m->size; k++) { /* central difference, h = 1e-5: O(h^2) + eps/h */
+            double keep = m->theta[k];
+            m->theta[k] = keep + 1e-5;
+            cr_assert_eq(hnn_objective_value(o, m->theta, &up, NULL, &e), HNN_OK);
+            m->theta[k] = keep - 1e-5;
+            cr_assert_eq(hnn_objective_value(o, m->theta, &down, NULL, &e), HNN_OK);
+            m->theta[k] = keep;
+            cr_expect_float_eq(g[k], (up - down) / 2e-5, 1e-8, "%s, %s: %ld: %.10g, not %.10g", all[c].method,
+                               all[c].model, k, g[k], (up - down) / 2e-5);
+        }
+        free(g);
+        hnn_objective_free(o);
+        hnn_flow_free(flow);
+        hnn_model_free(m);
+    }
+}
+
 Test(loss, the_corrected_midpoint_field_stays_hamiltonian)
 {
     /* its residual is (z1-z0)/h - f~((z0+z1)/2): with z0 = z1 = z the Jacobian of -r by z is that of f~, which times J^-1 is
@@ -501,7 +552,9 @@ Test(loss, what_does_not_fit_is_refused)
         {{.loss = "midpoint", .correction = 3}, "correction 3"},
         {{.loss = "gauss4", .correction = 2}, "is for midpoint"},
         {{.loss = "gonzalez"}, "has no H"},
-        {{.loss = "rollout", .method = "verlet"}, "verlet for separable H"},
+        {{.loss = "rollout", .method = "verlet"}, "canonical field"},
+        {{.loss = "rollout", .method = "gonzalez"}, "gonzalez"},
+        {{.loss = "rollout", .method = "nosuch"}, "no method is called 'nosuch'"},
         {{.loss = "rollout", .window = 4097}, "window 4097"},
         {{.loss = "rollout", .substeps = -1}, "-1 substeps"},
     };

@@ -250,9 +250,13 @@ static int train(cli *c, cli_setup *s)
     if (!code && d.validation.ntraj)
         code = hnn_samples_new(&row->loss, one.model, &d.validation, &v, &c->error);
     status = code ? cli_error(c) : cli_log_open(c, &log, t.resume);
-    if (status == CLI_OK && one.model->size &&
-        hnn_train(one.model, &row->loss, &x, v.n ? &v : NULL, &t, &one.training, &c->error))
-        status = cli_error(c);
+    if (status == CLI_OK && one.model->size) {
+        code = row->curriculum
+                   ? hnn_train_windows(one.model, &row->loss, &d.train, v.n ? &d.validation : NULL, &t,
+                                       &one.training, &c->error)
+                   : hnn_train(one.model, &row->loss, &x, v.n ? &v : NULL, &t, &one.training, &c->error);
+        status = code ? cli_error(c) : CLI_OK;
+    }
     if (status == CLI_OK)
         status = finish(c, s, &d, &one, &x);
     cli_log_close(&log);

@@ -56,6 +56,14 @@ const cli_option cli_training_options[] = {
     {"", NULL, 0, NULL, "Training", 0, 0},
     {"loss", "NAME", CLI_TEXT, NULL, "'noether list losses'; each model has a default", 0, 0},
     {"window", "N", CLI_INT, NULL, "steps of a window of the rollout loss", 1, 1e6},
+    {"rollout-method", "NAME", CLI_TEXT, NULL,
+     "integrator of the rollout loss, or midpoint (implicit); else rk4", 0, 0},
+    {"substeps", "N", CLI_INT, NULL, "its steps between two samples", 1, 1024},
+    {"curriculum", NULL, CLI_FLAG, NULL,
+     "windows of 1, 2, 4, ... steps up to --window, which share the steps of training", 0, 0},
+    {"stride", "N", CLI_INT, NULL, "pairs and windows begin at every N-th row", 1, 1e6},
+    {"correction", "2|4", CLI_INT, NULL, "loss midpoint: order of the modified Hamiltonian, for coarse steps",
+     0, 4},
     {"train-starts", NULL, CLI_FLAG, NULL,
      "noisy states: losses of pairs and rollouts also train the first state of each", 0, 0},
     {"optimiser", "NAME", CLI_TEXT, "adam",
@@ -112,6 +120,10 @@ static const place of_one[] = {
     OF_ONE("activation", TEXT, spec.activation),
     OF_ONE("loss", TEXT, loss.loss),
     OF_ONE("window", INT, loss.window),
+    OF_ONE("rollout-method", TEXT, loss.method),
+    OF_ONE("substeps", INT, loss.substeps),
+    OF_ONE("stride", INT, loss.stride),
+    OF_ONE("correction", INT, loss.correction),
     OF_ONE("optimiser", TEXT, train.optimiser),
     OF_ONE("steps", LONG, train.steps),
     OF_ONE("batch", LONG, train.batch),
@@ -209,6 +221,8 @@ static int one_model(cli *c, cli_setup *s, hnn_compare_model *m, int protocol)
         m->scaled = 0;
     if (cli_has(c, "train-starts"))
         m->loss.starts = 1;
+    if (cli_has(c, "curriculum"))
+        m->curriculum = 1;
     if (cli_has(c, "float"))
         m->train.real = AD_F32;
     if (cli_has(c, "angles"))
