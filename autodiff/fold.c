@@ -4,6 +4,7 @@
  *   x + (-y), x - (-y), --x                 x - y, x + y, x
  *   transpose below a product               the product reads it transposed
  *   stop                                    its operand
+ *   count of rows that are the samples      that of an input, which waits for nothing: a mean is no reason to end a stage
  *   division by a power of two              product with its reciprocal
  *   1 x, 0.5 (2 x)                          x (fold_scale.c)
  *   constant operands                       the kernel runs now, with the program's type and kernels
@@ -143,6 +144,10 @@ int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin)
     int kind = ad_ops[n->op].kind;
     if (n->op == OP_STOP)
         return n->arg[0];
+    if (n->op == OP_INPUT && n->rows == -1 && !f->samples)
+        f->samples = ir->n + 1;
+    if (n->op == OP_COUNT && f->samples && at(f, n->arg[0])->rows == -1)
+        n->arg[0] = f->samples - 1;
     if (n->op == OP_neg && at(f, n->arg[0])->op == OP_neg)
         return at(f, n->arg[0])->arg[0];
     if (n->op == OP_TRANSPOSE && at(f, n->arg[0])->op == OP_TRANSPOSE)

@@ -177,6 +177,7 @@ typedef struct ad_fold {
         int32_t node;                      /* + 1 */
     } * rest;                              /* those without operands or whose line is full, by hash */
     uint32_t nrest, rest_size, rest_first; /* entries, room, and how much it is at first */
+    int32_t samples;                       /* the first input with a row for each sample, + 1; 0 before it */
 } ad_fold;
 HIDDEN bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room);       /* at most so many nodes will come */
 HIDDEN int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin);  /* its index in ir; -1: out of memory */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The energy of a small network, its field, a loss of the field and the loss's gradient. */
 enum { D = 4, H = 7, ROWS = 13, NW = 5 };
@@ -115,6 +116,59 @@ Test(program, threads_and_blocks_change_no_bit)
         }
     ad_work_free(w);
     ad_program_free(naive);
+    ad_free(n.t);
+}
+
+/* Jobs of a pool follow one another while its threads still look for work, and after they fell asleep. */
+Test(program, a_pool_takes_many_short_runs_with_and_without_a_pause)
+{
+    net n = net_new();
+    double want[NW + 3][256], got[NW + 3][256];
+    const void *in[NW + 2];
+    void *out[2][NW + 3];
+    for (int i = 0; i < NW + 2; i++)
+        in[i] = n.v[i];
+    for (int i = 0; i < NW + 3; i++) {
+        out[0][i] = want[i];
+        out[1][i] = got[i];
+    }
+    ad_pool *pool = ad_pool_new(4);
+    ad_program *p = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.block = 1});
+    ad_work *alone = ad_work_new(p, NULL), *w = ad_work_new(p, pool);
+    for (int run = 0, runs = getenv("NOETHER_TEST_SHORT") ? 60 : 1500; run < runs; run++) {
+        int batch = 1 + run % 60;
+        cr_assert_eq(ad_run(alone, batch, in, out[0]), AD_OK);
+        if (run % 50 == 49)
+            usleep(2000);
+        memset(got, 0x7f, sizeof got);
+        cr_assert_eq(ad_run(w, batch, in, out[1]), AD_OK);
+        for (int i = 0; i < NW + 3; i++)
+            cr_assert(!memcmp(want[i], got[i], (size_t)size_of(n.out[i], batch) * sizeof(double)),
+                      "run %d, batch %d, output %d", run, batch, i);
+    }
+    ad_work_free(alone);
+    ad_work_free(w);
+    ad_program_free(p);
+    ad_pool_free(pool);
+    ad_free(n.t);
+}
+
+/* The number of samples is known before the first row is: a mean does not end the stage of its rows. */
+Test(program, the_rows_of_the_gradient_of_a_mean_are_one_stage)
+{
+    net n = net_new();
+    ad_program *p = ad_compile(n.t, NW + 2, n.in, 1, n.out, NULL), *q;
+    ad_report r;
+    ad_program_report(p, &r);
+    int loss = r.stages;
+    ad_var wanted[NW + 1] = {n.out[0]};
+    for (int i = 0; i < NW; i++)
+        wanted[1 + i] = n.out[3 + i];
+    q = ad_compile(n.t, NW + 2, n.in, NW + 1, wanted, NULL);
+    ad_program_report(q, &r);
+    cr_assert(loss == 3 && r.stages == 3, "%d and %d stages", loss, r.stages); /* count; rows; sums */
+    ad_program_free(p);
+    ad_program_free(q);
     ad_free(n.t);
 }
 
