@@ -1,24 +1,34 @@
 /* pool.c - threads that wait for work: one job at a time, its pieces taken from a counter.
  * Invariant: which thread takes a piece changes no result, because a piece writes only its own part. A job that finds
- * the pool busy (another workspace uses it) runs on the caller alone.
+ * the pool busy (another workspace uses it) runs on the caller alone. Who waits looks for a while before it sleeps, for to
+ * be woken takes longer than many jobs; not where there are more threads than processors.
  *
  * SPDX-License-Identifier: MIT */
 #include "pool.h"
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* A job: what the caller gives, and a number that tells it from earlier ones. */
+typedef struct job {
+    void (*piece)(void *arg, int piece, int thread);
+    void *arg;
+    uint32_t pieces, number;
+} job;
 
 struct ad_pool {
     pthread_mutex_t lock, busy;
     pthread_cond_t start, done;
     pthread_t *thread;
-    int threads, started, running; /* threads counts the caller; running: workers still in the job */
-    unsigned job;                  /* number of the current job */
+    int threads, started; /* threads counts the caller */
+    int looks;            /* how often to look before sleeping */
+    job now;              /* under the lock */
+    uint64_t ticket;      /* atomic: number of the current job, and its next piece */
+    uint32_t left;        /* atomic: pieces of it that are not done */
     int stop;
-    void (*piece)(void *arg, int piece, int thread);
-    void *arg;
-    int pieces, next; /* next: atomic */
 };
 
 typedef struct member {
@@ -26,13 +36,33 @@ typedef struct member {
     int index;
 } member;
 
-static void take_pieces(ad_pool *pool, int thread)
+enum { LOOKS = 5000 }; /* tens of microseconds */
+
+static void pause_a_little(void)
 {
-    for (;;) {
-        int i = __atomic_fetch_add(&pool->next, 1, __ATOMIC_RELAXED);
-        if (i >= pool->pieces)
-            return;
-        pool->piece(pool->arg, i, thread);
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static uint32_t number_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
+
+/* Pieces of a job until there are no more. Who comes when another job has begun takes none of that one. */
+static void take_pieces(ad_pool *pool, const job *j, int thread)
+{
+    uint64_t t = __atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE);
+    while (number_of(t) == j->number && (uint32_t)t < j->pieces) {
+        if (!__atomic_compare_exchange_n(&pool->ticket, &t, t + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
+            continue;
+        j->piece(j->arg, (int)(uint32_t)t, thread);
+        if (__atomic_sub_fetch(&pool->left, 1, __ATOMIC_ACQ_REL) == 0 && thread > 0) {
+            pthread_mutex_lock(&pool->lock); /* the caller looks under the lock before it sleeps */
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        t = __atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE);
     }
 }
 
@@ -41,34 +71,32 @@ static void *worker(void *p)
     ad_pool *pool = ((member *)p)->pool;
     int index = ((member *)p)->index;
     free(p);
-    unsigned seen = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (!pool->stop && pool->job == seen)
-            pthread_cond_wait(&pool->start, &pool->lock);
-        if (pool->stop)
-            break;
-        seen = pool->job;
-        pthread_mutex_unlock(&pool->lock);
-        take_pieces(pool, index);
+    for (job j = {0};;) {
+        for (int k = 0;
+             k < pool->looks && number_of(__atomic_load_n(&pool->ticket, __ATOMIC_ACQUIRE)) == j.number; k++)
+            pause_a_little();
         pthread_mutex_lock(&pool->lock);
-        if (--pool->running == 0)
-            pthread_cond_signal(&pool->done);
+        while (!pool->stop && pool->now.number == j.number)
+            pthread_cond_wait(&pool->start, &pool->lock);
+        bool stop = pool->stop;
+        j = pool->now;
+        pthread_mutex_unlock(&pool->lock);
+        if (stop)
+            return NULL;
+        take_pieces(pool, &j, index);
     }
-    pthread_mutex_unlock(&pool->lock);
-    return NULL;
 }
 
 ad_pool *ad_pool_new(int threads)
 {
-    if (threads <= 0) {
-        long n = sysconf(_SC_NPROCESSORS_ONLN);
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    if (threads <= 0)
         threads = n < 1 ? 1 : (int)n;
-    }
     ad_pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return NULL;
     pool->threads = threads;
+    pool->looks = threads <= n ? LOOKS : 0;
     pool->thread = calloc((size_t)threads, sizeof *pool->thread);
     if (!pool->thread) {
         free(pool);
@@ -98,6 +126,8 @@ void ad_pool_free(ad_pool *pool)
         return;
     pthread_mutex_lock(&pool->lock);
     pool->stop = 1;
+    __atomic_store_n(&pool->ticket, (uint64_t)(pool->now.number + 1) << 32,
+                     __ATOMIC_RELEASE); /* seen by who looks */
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 1; i <= pool->started; i++)
@@ -120,18 +150,19 @@ void ad_pool_run(ad_pool *pool, int pieces, void (*piece)(void *arg, int piece, 
         return;
     }
     pthread_mutex_lock(&pool->lock);
-    pool->piece = piece;
-    pool->arg = arg;
-    pool->pieces = pieces;
-    __atomic_store_n(&pool->next, 0, __ATOMIC_RELAXED);
-    pool->running = pool->started;
-    pool->job++;
+    job j = pool->now = (job){piece, arg, (uint32_t)pieces, pool->now.number + 1};
+    __atomic_store_n(&pool->left, j.pieces, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool->ticket, (uint64_t)j.number << 32, __ATOMIC_RELEASE);
     pthread_cond_broadcast(&pool->start);
     pthread_mutex_unlock(&pool->lock);
-    take_pieces(pool, 0);
-    pthread_mutex_lock(&pool->lock);
-    while (pool->running)
-        pthread_cond_wait(&pool->done, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    take_pieces(pool, &j, 0);
+    for (int k = 0; k < pool->looks && __atomic_load_n(&pool->left, __ATOMIC_ACQUIRE); k++)
+        pause_a_little();
+    if (__atomic_load_n(&pool->left, __ATOMIC_ACQUIRE)) {
+        pthread_mutex_lock(&pool->lock);
+        while (__atomic_load_n(&pool->left, __ATOMIC_ACQUIRE))
+            pthread_cond_wait(&pool->done, &pool->lock);
+        pthread_mutex_unlock(&pool->lock);
+    }
     pthread_mutex_unlock(&pool->busy);
 }

@@ -136,8 +136,8 @@ static void run_block(void *arg, int piece, int thread)
     ad_work *w = j->w;
     const ad_program *p = w->p;
     ad_lane *v = &w->lane[thread];
-    int64_t first = (int64_t)piece * p->block,
-            rows = w->batch - first < p->block ? w->batch - first : p->block;
+    int64_t first = (int64_t)piece * w->block,
+            rows = w->batch - first < w->block ? w->batch - first : w->block;
     const ad_run_code *r = next_run(p, j->stage->first), *last = p->run + p->nrun;
     for (int32_t i = j->stage->first; i < j->stage->end; i++) {
         if (r && r < last && r->first == i) {
@@ -234,15 +234,17 @@ static void run_single(ad_work *w, const ad_stage *s)
 static void run_rows(ad_work *w, const ad_stage *s)
 {
     const ad_program *p = w->p;
+    size_t last = 0; /* places ascend; what is shared was packed before */
     for (int32_t i = s->first; i < s->end; i++)
-        if (w->packed[i]) {
+        if (w->packed[i] > last) {
+            last = w->packed[i];
             const int32_t *a = ad_ins_args(p, &p->ins[i]), tb = ad_ins_attrs(p, &p->ins[i])[1];
             const ad_place *b = &p->place[a[1]];
             p->k->pack(tb ? b->rows : b->cols, tb ? b->cols : b->rows, (const void *)w->addr[a[1]], b->cols,
                        tb, w->memory + w->packed[i]);
         }
     job j = {w, s};
-    ad_pool_run(w->pool, (w->batch + p->block - 1) / p->block, run_block, &j);
+    ad_pool_run(w->pool, (w->batch + w->block - 1) / w->block, run_block, &j);
 }
 
 int ad_run_check(ad_work *w, const char *who, int batch, const void *const in[], void *const out[])

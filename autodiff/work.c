@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 enum { PACK_WORTH = 4096 }; /* elements of a second factor worth packing for all blocks */
+enum { LEAST_BLOCK = 16 };  /* rows worth a thread */
 
 int ad_work_status(const ad_work *w) { return w ? w->status : AD_ENOMEM; }
 const char *ad_work_message(const ad_work *w) { return w ? w->message : "ad_work_new: out of memory"; }
@@ -95,11 +96,25 @@ int ad_work_fail(ad_work *w, int status, const char *format, ...)
     return status;
 }
 
+/* The product before i in its stage that has the same second factor, the same way round; i where there is none. */
+static int32_t packed_before(const ad_work *w, int32_t first, int32_t i)
+{
+    const ad_program *p = w->p;
+    for (int32_t k = first; k < i; k++)
+        if (w->packed[k] && ad_ins_args(p, &p->ins[k])[1] == ad_ins_args(p, &p->ins[i])[1] &&
+            ad_ins_attrs(p, &p->ins[k])[1] == ad_ins_attrs(p, &p->ins[i])[1])
+            return k;
+    return i;
+}
+
 /* Memory for every buffer, packed factor and lane: the total, and where each begins. */
 static size_t layout(ad_work *w, int batch, size_t *block_size)
 {
     const ad_program *p = w->p;
-    int block = batch < p->block ? batch : p->block;
+    int share = (batch / w->lanes / 2 + 7) / 8 * 8, block = batch < p->block ? batch : p->block;
+    if (w->lanes > 1 && share < block)
+        block = share < LEAST_BLOCK ? LEAST_BLOCK : share;
+    w->block = block = batch < block ? batch : block;
     w->file = (block + p->k->lanes - 1) / p->k->lanes * p->k->lanes;
     /* The files of scalar code stand first. */
     size_t at = ad_rounded((size_t)p->slots[0] * p->k->size),
@@ -121,9 +136,11 @@ static size_t layout(ad_work *w, int batch, size_t *block_size)
             w->packed[i] = 0;
             if (b && p->stage[s].rows && (int64_t)b->rows * b->cols >= PACK_WORTH && batch >= 16) {
                 int tb = ad_ins_attrs(p, &p->ins[i])[1];
-                w->packed[i] = at;
-                at +=
-                    ad_rounded(p->k->pack_size(tb ? b->rows : b->cols, tb ? b->cols : b->rows) * p->k->size);
+                int32_t same = packed_before(w, p->stage[s].first, i);
+                w->packed[i] = same < i ? w->packed[same] : at;
+                if (same == i)
+                    at += ad_rounded(p->k->pack_size(tb ? b->rows : b->cols, tb ? b->cols : b->rows) *
+                                     p->k->size);
             }
         }
     *block_size = local;

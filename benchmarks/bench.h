@@ -125,12 +125,18 @@ static inline double bench_wall_ratio(void (*a)(void *), void *arg_a, void (*b)(
 {
     double ratio[BENCH_ROUNDS];
     for (int r = -1; r < BENCH_ROUNDS; r++) {
-        double t0 = bench_wall();
-        a(arg_a);
-        double t1 = bench_wall();
-        b(arg_b);
+        double t[2];
+        for (int side = 0; side < 2;
+             side++) { /* twice: its caches and threads come back from the other's turn */
+            double t0 = 0;
+            for (int k = 0; k < 2; k++) {
+                t0 = bench_wall();
+                side ? b(arg_b) : a(arg_a);
+            }
+            t[side] = bench_wall() - t0;
+        }
         if (r >= 0)
-            ratio[r] = (t1 - t0) / (bench_wall() - t1);
+            ratio[r] = t[0] / t[1];
     }
     qsort(ratio, BENCH_ROUNDS, sizeof *ratio, bench_by_value);
     return ratio[BENCH_ROUNDS / 2];
