@@ -27,11 +27,17 @@ static ad_var transposed_solve(const ad_node *n, ad_var a, ad_var b, int nn, int
     return ad_row_solve(transposed ? ad_row_transpose(a, nn, nn) : a, b, nn, k);
 }
 
-static void matmul_pullback(const ad_var g, const ad_var a[], const bool want[], int ta, int tb, ad_var da[])
+/* narrow: g before it had the shape of C. */
+static void matmul_pullback(const ad_var g, const ad_var narrow, const ad_var a[], const bool want[], int ta,
+                            int tb, ad_var da[])
 {
+    bool one = ad_is_number(narrow) || (ad_rows(narrow) == 1 && ad_cols(narrow) == 1);
     ad_var (*const mm[2][2])(ad_var, ad_var) = {{ad_matmul, ad_matmul_nt}, {ad_matmul_tn, ad_matmul_tt}};
     if (want[0]) /* C = A B: dA = G B';  C = A'B: dA = B G' */
-        da[0] = ta ? mm[tb][1](a[1], g) : mm[0][!tb](g, a[1]);
+        da[0] = ta ? mm[tb][1](a[1], g)
+                : one && ad_cols(g) == 1 /* every row of G B' is the same one */
+                    ? ad_mul(narrow, tb ? a[1] : ad_transpose(a[1]))
+                    : mm[0][!tb](g, a[1]);
     if (want[1])
         da[1] = tb ? mm[1][ta](g, a[0]) : mm[!ta][0](a[0], g);
 }
@@ -73,6 +79,7 @@ void ad_shape_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], 
         da[0] = N(0);
         return;
     }
+    const ad_var narrow = g;
     if (ad_is_number(g))
         g = ad_fill(t, n.rows, n.cols, g.value);
     else
@@ -127,7 +134,7 @@ void ad_shape_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], 
         da[0] = ad_transpose(g);
         break;
     case OP_MATMUL:
-        matmul_pullback(g, a, want, at[0], at[1], da);
+        matmul_pullback(g, narrow, a, want, at[0], at[1], da);
         break;
     case OP_ROW_MATMUL:
         if (want[0])

@@ -16,6 +16,10 @@ enum { MM_TALL = 8, MM_WIDE = 3, MM_WIDE4 = 6, MM_WIDE2 = 8, MM_WIDE1 = 12 };
 enum { MM_TALL = 6, MM_WIDE = 2, MM_WIDE4 = 3, MM_WIDE2 = 4, MM_WIDE1 = 8 };
 #endif
 
+enum {
+    MM_AHEAD = 8
+}; /* rows that are fetched ahead where x is read down its columns, a line here and there */
+
 struct K(mm_job) {
     long k, ldx, ldy, ldc;
     const REAL *x, *y;
@@ -50,6 +54,10 @@ VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, cons
         MM_EACH(r, tall) MM_EACH(v, wide) s[r][v] = V_LOAD(lanes + (r * wide + v) * W);
     }
     for (long kk = 0; kk < k; kk++) {
+        if (by_column && tall >= 4) {
+            __builtin_prefetch(x + MM_AHEAD * ldx);
+            MM_EACH(v, wide) __builtin_prefetch(y + v * W + MM_AHEAD * ldy);
+        }
         MM_EACH(v, wide) b[v] = masked && v == wide - 1 ? V_LOADN(y + v * W, tail) : V_LOAD(y + v * W);
         MM_EACH(r, tall)
         {
