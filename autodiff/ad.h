@@ -341,7 +341,7 @@ typedef struct ad_report { /* what compiling did */
     const char *isa; /* the kernels in use: "base", "v3", "v4" */
 } ad_report;
 /* Flops and bytes include those of calls and loops (backward, each step counts once more forward where all carries are
- * kept, else twice) and of one Newton step of a root. */
+ * kept, else twice; once less is made after the loop forward on the same operands) and of one Newton step of a root. */
 AD_API void ad_program_report(const ad_program *p, ad_report *out);
 AD_API char *ad_program_dump(const ad_program *p); /* the instructions as aligned text; free() it */
 

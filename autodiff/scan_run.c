@@ -1,4 +1,5 @@
-/* scan_run.c - a loop forward: one workspace for the body, two buffers for each carry in turn.
+/* scan_run.c - a loop forward: one workspace for the body, two buffers for each carry in turn; or carries where the loop backward
+ * of the same program keeps its checkpoints.
  * Invariant: nothing is allocated but when the batch grows; a step changes pointers, no number is copied except
  * per-step values of several rows, which lie apart.
  *
@@ -47,6 +48,8 @@ typedef struct scan_state {
     ad_state s;
     size_t size;
     ad_work *work;
+    ad_state *back; /* the loop backward that goes on with the checkpoints of this one; NULL */
+    bool begun;
     int64_t batch; /* that memory is for */
     char *memory;
     size_t memory_size;
@@ -120,46 +123,99 @@ static int scan_bind(scan_state *s, const ad_loop *l, int64_t batch)
     return AD_OK;
 }
 
+/* Step k; carries are set. */
+static int one_step(scan_state *s, const ad_kcall *c, int64_t k)
+{
+    const ad_loop *l = c->object;
+    int64_t b = c->rows, count = l->count;
+    int steps = l->nshared + l->ncarry;
+    const ad_shape *step = l->f->o.in + steps, *collect = l->f->o.out + l->ncarry;
+    char **step_buffer = s->buffer + 2 * l->ncarry, **collect_buffer = step_buffer + l->nstep;
+    for (int i = 0; i < l->nstep; i++)
+        s->in[steps + i] = ad_step_get(step[i], b, s->size, count, k, c->src[steps + i], step_buffer[i]);
+    for (int i = 0; i < l->ncollect; i++)
+        s->out[l->ncarry + i] = ad_step_at(
+            collect[i], b, s->size, k,
+            (char *)c->dst + (size_t)ad_result_at(&l->o, l->ncarry + i, b) * s->size, collect_buffer[i]);
+    int status = ad_run_next(&s->begun, s->work, b, s->in, s->out);
+    if (status) {
+        snprintf(s->s.message, sizeof s->s.message, "step %lld: %s", (long long)k,
+                 ad_inner(ad_work_message(s->work)));
+        return status;
+    }
+    for (int i = 0; i < l->ncollect; i++)
+        ad_step_put(collect[i], b, s->size, count, k,
+                    (char *)c->dst + (size_t)ad_result_at(&l->o, l->ncarry + i, b) * s->size,
+                    collect_buffer[i]);
+    return AD_OK;
+}
+
+static void *last_at(const scan_state *s, const ad_kcall *c, int i)
+{
+    return (char *)c->dst + (size_t)ad_result_at(c->object, i, c->rows) * s->size;
+}
+
+typedef struct marked {
+    scan_state *s;
+    const ad_kcall *c;
+    const ad_marks *m;
+} marked;
+
+static int marked_step(void *user, int64_t k, const char *from, char *to)
+{
+    const marked *u = user;
+    const ad_loop *l = u->c->object;
+    for (int i = 0; i < l->ncarry; i++) {
+        u->s->in[l->nshared + i] = from + u->m->offset[i];
+        u->s->out[i] = to ? to + u->m->offset[i] : last_at(u->s, u->c, i);
+    }
+    return one_step(u->s, u->c, k);
+}
+
+/* The way that the loop backward would take first: the same steps, with its checkpoints. */
+static int scan_marked(scan_state *s, const ad_kcall *c)
+{
+    const ad_loop *l = c->object;
+    ad_marks *m = ad_back_begin(s->back, c);
+    if (!m) {
+        snprintf(s->s.message, sizeof s->s.message, "%s", s->back->message);
+        return AD_ENOMEM;
+    }
+    marked u = {s, c, m};
+    int status = ad_marks_descend(m, l->count, marked_step, &u);
+    if (!status)
+        status = marked_step(&u, l->count - 1, m->path + (size_t)(l->count - 1 - m->first) * m->bytes, NULL);
+    m->given = !status;
+    return status;
+}
+
 static int scan_run(ad_kcall *c)
 {
     scan_state *s = c->state;
     const ad_loop *l = c->object;
-    int64_t b = c->rows, count = l->count;
-    int steps = l->nshared + l->ncarry;
-    if (b != s->batch) {
+    if (c->rows != s->batch) {
         s->batch = 0;
-        if (scan_bind(s, l, b))
+        if (scan_bind(s, l, c->rows))
             return AD_ENOMEM;
     }
-    const ad_shape *step = l->f->o.in + steps, *collect = l->f->o.out + l->ncarry;
-    char **step_buffer = s->buffer + 2 * l->ncarry, **collect_buffer = step_buffer + l->nstep;
-    for (int i = 0; i < steps; i++)
+    for (int i = 0; i < l->nshared + l->ncarry; i++)
         s->in[i] = c->src[i];
-    for (int64_t k = 0; k < count; k++) {
+    s->begun = false;
+    if (s->back)
+        return scan_marked(s, c);
+    for (int64_t k = 0; k < l->count; k++) {
         for (int i = 0; i < l->ncarry; i++)
-            s->out[i] = k == count - 1 ? (char *)c->dst + (size_t)ad_result_at(&l->o, i, b) * s->size
-                                       : s->buffer[2 * i + (k & 1)];
-        for (int i = 0; i < l->nstep; i++)
-            s->in[steps + i] = ad_step_get(step[i], b, s->size, count, k, c->src[steps + i], step_buffer[i]);
-        for (int i = 0; i < l->ncollect; i++)
-            s->out[l->ncarry + i] = ad_step_at(
-                collect[i], b, s->size, k,
-                (char *)c->dst + (size_t)ad_result_at(&l->o, l->ncarry + i, b) * s->size, collect_buffer[i]);
-        int status = ad_run(s->work, (int)b, s->in, s->out);
-        if (status) {
-            snprintf(s->s.message, sizeof s->s.message, "step %lld: %s", (long long)k,
-                     ad_inner(ad_work_message(s->work)));
+            s->out[i] = k == l->count - 1 ? last_at(s, c, i) : s->buffer[2 * i + (k & 1)];
+        int status = one_step(s, c, k);
+        if (status)
             return status;
-        }
-        for (int i = 0; i < l->ncollect; i++)
-            ad_step_put(collect[i], b, s->size, count, k,
-                        (char *)c->dst + (size_t)ad_result_at(&l->o, l->ncarry + i, b) * s->size,
-                        collect_buffer[i]);
         for (int i = 0; i < l->ncarry; i++)
             s->in[l->nshared + i] = s->out[i];
     }
     return AD_OK;
 }
+
+void ad_scan_link(ad_state *forward, ad_state *back) { ((scan_state *)forward)->back = back; }
 
 const ad_class ad_scan_class = {.op = OP_SCAN,
                                 .destroy = ad_loop_destroy,

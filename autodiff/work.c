@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: MIT */
 #include "work.h"
 
+#include "scan_run.h"
+
 #include <stdio.h>
 
 enum { PACK_WORTH = 4096 }; /* elements of a second factor worth packing for all blocks */
@@ -38,6 +40,21 @@ void ad_work_free(ad_work *w)
     free(w);
 }
 
+/* Loops backward go on from the checkpoints of loops forward. */
+static bool link_loops(ad_work *w)
+{
+    const ad_program *p = w->p;
+    int32_t *link = malloc(((size_t)p->nins + 1) * sizeof *link);
+    if (!link)
+        return false;
+    ad_scan_links(p, link);
+    for (int32_t i = 0; i < p->nins; i++)
+        if (link[i] > i)
+            ad_scan_link(w->state[i], w->state[link[i]]);
+    free(link);
+    return true;
+}
+
 /* What nodes of several results keep between runs: workspaces of functions, checkpoints. */
 static bool open_states(ad_work *w)
 {
@@ -50,7 +67,7 @@ static bool open_states(ad_work *w)
         if (o && ad_is_object(p->ins[i].op) && !(w->state[i] = o->class->open(o, p->k->real, w->pool)))
             return false;
     }
-    return w->state;
+    return w->state && link_loops(w);
 }
 
 ad_work *ad_work_new(const ad_program *p, ad_pool *pool)
@@ -196,13 +213,18 @@ static bool outside(const ad_program *p, int32_t place)
     return p->place[place].where == AD_AT_INPUT || p->place[place].where == AD_AT_OUTPUT;
 }
 
-/* The pointers that lead to inputs and outputs from instructions of even stages. */
+/* The pointers that lead to inputs and outputs from instructions of even stages. Scalar code finds its way by addresses. */
 static void find_patches(ad_work *w)
 {
     const ad_program *p = w->p;
+    const ad_run_code *r = p->run, *last = p->run + p->nrun;
     w->npatch = 0;
     for (int32_t s = 0; s < p->nstages; s++)
         for (int32_t i = p->stage[s].first; i < p->stage[s].end && !p->stage[s].rows; i++) {
+            while (r < last && r->end <= i)
+                r++;
+            if (r < last && i >= r->first)
+                continue;
             ad_kcall *c = &w->lane[0].call[i].c;
             const int32_t *a = ad_ins_args(p, &p->ins[i]);
             if (outside(p, a[-1]))
