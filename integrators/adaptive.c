@@ -26,24 +26,16 @@ static void stages(ode_solver *s, int row, const ode_sum *terms, double h, const
 /* Root mean square of h sum e_i k_i over the tolerance. With a second estimate, dop853's blend of both. */
 static double error_of(ode_solver *s, const ode_options *o, int row, double h)
 {
+    ode_real *r = &s->space;
     const ode_plan *p = s->plan;
-    const double *y0 = start_of(s, row), *y1 = ode_row(&s->space, 0, row);
     int n = s->field.size;
-    size_t all = (size_t)n * (size_t)s->space.rows;
-    double sum = 0, sum2 = 0, *e = s->saved + 4 * all, *e2 = s->saved + 5 * all;
-    stages(s, row, &p->sums[p->stages + 1], 1, NULL, e);
-    if (p->ne2)
-        stages(s, row, &p->sums[p->stages + 2], 1, NULL, e2);
-    for (int i = 0; i < n; i++) {
-        double w = 1 / weight(o, i, y0[i], y1[i]);
-        sum += (e[i] * w) * (e[i] * w);
-        if (p->ne2)
-            sum2 += (e2[i] * w) * (e2[i] * w);
-    }
+    double sum[2];
+    r->combine.errors(n, start_of(s, row), ode_row(r, 0, row), &p->sums[p->stages + 1], ode_row(r, 0, row),
+                      (size_t)n * (size_t)r->rows, o, sum);
     if (!p->ne2)
-        return fabs(h) * sqrt(sum / n);
-    double d = sum + 0.01 * sum2; /* Hairer, Norsett, Wanner (1993), II.10 */
-    return d > 0 ? fabs(h) * sum / sqrt(d * n) : 0;
+        return fabs(h) * sqrt(sum[0] / n);
+    double d = sum[0] + 0.01 * sum[1]; /* Hairer, Norsett, Wanner (1993), II.10 */
+    return d > 0 ? fabs(h) * sum[0] / sqrt(d * n) : 0;
 }
 
 /* Hairer, Norsett, Wanner (1993), II.4: a first step from the sizes of y, f and the change of f over a trial step. */

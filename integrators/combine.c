@@ -38,6 +38,30 @@ INLINE void carried_from(int from, int n, double *d, double *e, const ode_sum *t
         e[i] = (u - d[i]) + low;
     }
 }
+/* Components from .. n-1, each into its part. */
+INLINE void errors_from(int from, int n, const double *y0, const double *y1, const ode_sum e[2],
+                        const double *x, size_t stride, const ode_options *o, double part[2][4])
+{
+    for (int i = from; i < n; i++) {
+        double a = fabs(y0[i]), b = fabs(y1[i]);
+        double w =
+            1 / ((o->atols ? o->atols[i] : o->atol) + (o->rtols ? o->rtols[i] : o->rtol) * (a > b ? a : b));
+        for (int k = 0; k < 2; k++) {
+            double s = 0;
+            for (int j = 0; j < e[k].count; j++)
+                s = fma(e[k].c[j].hi, x[(size_t)e[k].at[j] * stride + (size_t)i], s);
+            part[k][i % 4] += s * w * (s * w);
+        }
+    }
+}
+static void errors_any(int n, const double *y0, const double *y1, const ode_sum e[2], const double *x,
+                       size_t stride, const ode_options *o, double out[2])
+{
+    double part[2][4] = {{0}};
+    errors_from(0, n, y0, y1, e, x, stride, o, part);
+    for (int k = 0; k < 2; k++)
+        out[k] = (part[k][0] + part[k][1]) + (part[k][2] + part[k][3]);
+}
 static void sum_any(int n, double *d, const double *y, const ode_sum *t, const double *x, size_t stride,
                     double h)
 {
@@ -55,39 +79,68 @@ typedef __m256d four;
 #define V3 __attribute__((target("avx2,fma")))
 #define ALL _mm256_set1_pd
 #define AT(i) (x + (size_t)t->at[j] * stride + (i))
-V3 INLINE void sum_four(int n, double *d, const double *y, const ode_sum *t, const double *x, size_t stride,
-                        double h)
+/* Loaded one by one: the field has just stored them (see ode_any_bad). */
+V3 INLINE four fresh(const volatile double *v) { return _mm256_setr_pd(v[0], v[1], v[2], v[3]); }
+/* s + h sum c_j x_j of the components from i on, without the last term. */
+V3 INLINE four sum_but_last(int i, four s, const ode_sum *t, const double *x, size_t stride, double h)
 {
-    int i = 0, m = t->count;
+    for (int j = 0; j < t->count - 1; j++)
+        s = _mm256_fmadd_pd(ALL(t->c[j].hi * h), _mm256_loadu_pd(AT(i)), s);
+    return s;
+}
+V3 INLINE four sum_at(int i, four s, const ode_sum *t, const double *x, size_t stride, double h)
+{
+    int j = t->count - 1;
+    s = sum_but_last(i, s, t, x, stride, h);
+    return j < 0 ? s : _mm256_fmadd_pd(ALL(t->c[j].hi * h), fresh(AT(i)), s);
+}
+/* The argument of a stage. In a state of few components each stage waits for the one before: the last term is then added to each by
+ * itself, as the field stored it and will load it. */
+V3 INLINE void argument(int n, int few, double *d, const double *y, const ode_sum *t, const double *x,
+                        size_t stride, double h)
+{
+    int i = 0, j = t->count - 1;
     for (; i + 4 <= n; i += 4) {
-        four s = y ? _mm256_loadu_pd(y + i) : _mm256_setzero_pd();
-        int j = 0;
-        for (; j < m - 1; j++)
-            s = _mm256_fmadd_pd(ALL(t->c[j].hi * h), _mm256_loadu_pd(AT(i)), s);
-        if (j < m) {
-            const volatile double *v = AT(i); /* just stored by the field: see ode_any_bad */
-            s = _mm256_fmadd_pd(ALL(t->c[j].hi * h), _mm256_setr_pd(v[0], v[1], v[2], v[3]), s);
+        four s = _mm256_loadu_pd(y + i);
+        if (!few || j < 0) {
+            _mm256_storeu_pd(d + i, sum_at(i, s, t, x, stride, h));
+            continue;
         }
-        _mm256_storeu_pd(d + i, s);
+        s = sum_but_last(i, s, t, x, stride, h);
+        double c = t->c[j].hi * h;
+        const volatile double *v = AT(i);
+        volatile double *to = d + i;
+        for (int l = 0; l < 4; l++)
+            to[l] = fma(c, v[l], s[l]);
     }
     sum_from(i, n, d, y, t, x, stride, h);
 }
 V3 static void sum_v3(int n, double *d, const double *y, const ode_sum *t, const double *x, size_t stride,
                       double h)
 {
-    sum_four(n, d, y, t, x, stride, h);
+    int i = 0;
+    for (; i + 4 <= n; i += 4)
+        _mm256_storeu_pd(d + i, sum_at(i, y ? _mm256_loadu_pd(y + i) : _mm256_setzero_pd(), t, x, stride, h));
+    sum_from(i, n, d, y, t, x, stride, h);
 }
-V3 static void carried_v3(int n, double *d, double *e, const ode_sum *t, const double *x, size_t stride,
-                          double h, double hl)
+/* One more term of the sum s, v c, and of what is lost beside it. */
+V3 INLINE void carry_term(four *s, four *low, four c, four cl, four v)
+{
+    four p = c * v, u = *s + p, w = u - *s;
+    *low += (_mm256_fmsub_pd(c, v, p) + cl * v) + ((*s - (u - w)) + (p - w));
+    *s = u;
+}
+V3 INLINE void carried_four(int n, double *d, double *e, const ode_sum *t, const double *x, size_t stride,
+                            double h, double hl)
 {
     int i = 0;
     for (; i + 4 <= n; i += 4) {
         four y = _mm256_loadu_pd(d + i), s = _mm256_setzero_pd(), low = s;
-        for (int j = 0; j < t->count; j++) {
-            four v = _mm256_loadu_pd(AT(i)), c = ALL(t->c[j].hi), p = c * v, u = s + p, w = u - s;
-            low += (_mm256_fmsub_pd(c, v, p) + ALL(t->c[j].lo) * v) + ((s - (u - w)) + (p - w));
-            s = u;
-        }
+        int j = 0;
+        for (; j < t->count - 1; j++)
+            carry_term(&s, &low, ALL(t->c[j].hi), ALL(t->c[j].lo), _mm256_loadu_pd(AT(i)));
+        if (j < t->count)
+            carry_term(&s, &low, ALL(t->c[j].hi), ALL(t->c[j].lo), fresh(AT(i)));
         four p = ALL(h) * s, u = y + p, w = u - y;
         low = ((_mm256_fmsub_pd(ALL(h), s, p) + ALL(hl) * s) + ALL(h) * low) + ((y - (u - w)) + (p - w)) +
               _mm256_loadu_pd(e + i);
@@ -97,38 +150,91 @@ V3 static void carried_v3(int n, double *d, double *e, const ode_sum *t, const d
     }
     carried_from(i, n, d, e, t, x, stride, h, hl);
 }
+V3 static void carried_v3(int n, double *d, double *e, const ode_sum *t, const double *x, size_t stride,
+                          double h, double hl)
+{
+    carried_four(n, d, e, t, x, stride, h, hl);
+}
+V3 INLINE four size_of(four v) { return _mm256_andnot_pd(ALL(-0.0), v); }
+V3 INLINE void errors_four(int n, const double *y0, const double *y1, const ode_sum e[2], const double *x,
+                           size_t stride, const ode_options *o, double out[2])
+{
+    four sum = _mm256_setzero_pd(), sum2 = sum, atol = ALL(o->atol), rtol = ALL(o->rtol);
+    int i = 0;
+    for (; i + 4 <= n; i += 4) {
+        four larger = _mm256_max_pd(size_of(_mm256_loadu_pd(y0 + i)), size_of(_mm256_loadu_pd(y1 + i)));
+        four w = ALL(1) / ((o->atols ? _mm256_loadu_pd(o->atols + i) : atol) +
+                           (o->rtols ? _mm256_loadu_pd(o->rtols + i) : rtol) * larger);
+        four s = sum_at(i, _mm256_setzero_pd(), e, x, stride, 1) * w,
+             s2 = sum_at(i, _mm256_setzero_pd(), e + 1, x, stride, 1) * w;
+        sum += s * s, sum2 += s2 * s2;
+    }
+    if (i < n) {
+        double part[2][4] = {{0}};
+        errors_from(i, n, y0, y1, e, x, stride, o, part);
+        sum += _mm256_loadu_pd(part[0]), sum2 += _mm256_loadu_pd(part[1]);
+    }
+    out[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    out[1] = (sum2[0] + sum2[1]) + (sum2[2] + sum2[3]);
+}
+V3 static void errors_v3(int n, const double *y0, const double *y1, const ode_sum e[2], const double *x,
+                         size_t stride, const ode_options *o, double out[2])
+{
+    if (n == 4)
+        errors_four(4, y0, y1, e, x, stride, o, out);
+    else
+        errors_four(n, y0, y1, e, x, stride, o, out);
+}
 /* f at a stage; 0 when it failed. */
-INLINE int ask(ode_real *r, double t, const double *y, double *out)
+INLINE int ask(ode_real *r, int n, double t, const double *y, double *out)
 {
     r->counts.fields++;
     if (r->field->rhs(r->field->user, t, y, out))
         ode_real_fault(r, 0, ODE_EVALUE, t, "the field's callback reported failure");
-    else if (ode_any_bad(out, r->base.size))
+    else if (ode_any_bad(out, n))
         ode_real_fault(r, 0, ODE_EVALUE, t, "the field is NaN or infinite");
-    return r->live[0];
+    else
+        return 1;
+    return 0;
 }
-/* One step of an explicit row, one state, a field that is given whole: the operations of its driver without a call for each. */
-V3 static void rk_v3(ode_real *r, const ode_plan *p)
+V3 INLINE void rk(ode_real *r, const ode_plan *p, int n, int few)
 {
-    int n = r->base.size, stages = p->stages;
+    int stages = p->stages;
     size_t size = (size_t)n;
     double *y = r->x, *k = y + size, *arg = y + (size_t)(stages + 1) * size, h = r->row_h[0], t = r->row_t[0];
     if (!r->base.fresh && p->same_last)
         memcpy(k, y + (size_t)stages * size, size * sizeof *y);
-    else if (r->base.fresh != 3 && !ask(r, t, y, k))
+    else if (r->base.fresh != 3 && !ask(r, n, t, y, k))
         return;
     for (int i = 1; i < stages - p->same_last; i++) {
         k += size;
-        sum_four(n, arg, y, &p->sums[i], y, size, h);
-        if (!ask(r, t + p->c[i].hi * h, arg, k))
+        argument(n, few, arg, y, &p->sums[i], y, size, h);
+        if (!ask(r, n, t + p->c[i].hi * h, arg, k))
             return;
     }
     if (r->compensate)
-        carried_v3(n, y, r->carry, &p->sums[stages], y, size, h, 0);
+        carried_four(n, y, r->carry, &p->sums[stages], y, size, h, 0);
     else
         sum_v3(n, y, y, &p->sums[stages], y, size, h);
     if (p->same_last)
-        ask(r, t + h, y, y + (size_t)stages * size);
+        ask(r, n, t + h, y, y + (size_t)stages * size);
+}
+/* One step of an explicit row, one state, a field that is given whole: the operations of its driver without a call for each. */
+V3 static void rk_v3(ode_real *r, const ode_plan *p)
+{
+    switch (r->base.size) {
+    case 2:
+        rk(r, p, 2, 1);
+        break;
+    case 4:
+        rk(r, p, 4, 1);
+        break;
+    case 6:
+        rk(r, p, 6, 1);
+        break;
+    default:
+        rk(r, p, r->base.size, 0);
+    }
 }
 #endif
 
@@ -136,7 +242,7 @@ ode_combine ode_combine_best(void)
 {
 #if defined(__x86_64__) && !defined(double)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return (ode_combine){sum_v3, carried_v3, rk_v3};
+        return (ode_combine){sum_v3, carried_v3, errors_v3, rk_v3};
 #endif
-    return (ode_combine){sum_any, carried_any, NULL};
+    return (ode_combine){sum_any, carried_any, errors_any, NULL};
 }

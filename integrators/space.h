@@ -12,14 +12,17 @@
 /* Sums of slots in one pass; x_j begins at x + at[j] stride, n components of it.
  * plain:   d = y + h sum c_j x_j, fused from y on, of c_j the high halves; y NULL: 0
  * carried: d += (h + hl) sum c_j x_j: the error of every product and sum is kept beside it and comes in at the end; e is what the
- *          last sum left over, and takes what this one does */
-struct ode_real;
+ *          last sum left over, and takes what this one does
+ * errors:  out[k] = sum over the components of (w sum c_j x_j)^2 for the sums e[0], e[1] (without terms: 0), w = 1 / (atol + rtol of the
+ *          larger of |y0|, |y1|); components i mod 4 = 0, 1, 2, 3 apart first, then (0 + 1) + (2 + 3) */
 struct ode_real;
 typedef struct {
     void (*plain)(int n, double *d, const double *y, const ode_sum *terms, const double *x, size_t stride,
                   double h);
     void (*carried)(int n, double *d, double *e, const ode_sum *terms, const double *x, size_t stride,
                     double h, double hl);
+    void (*errors)(int n, const double *y0, const double *y1, const ode_sum e[2], const double *x,
+                   size_t stride, const ode_options *o, double out[2]);
     /* one whole step of an explicit row of a single state, or NULL */
     void (*rk)(struct ode_real *r, const ode_plan *p);
 } ode_combine;
