@@ -2,6 +2,7 @@
  * Invariant: a shear adds to integers what it computed from the other half and rounded to the grid. Undoing it computes the same
  * bits from the same half and subtracts them, so nothing of the way there has to be kept. */
 /* SPDX-License-Identifier: MIT */
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,29 +108,28 @@ static int evaluate(ode_reversible *x, int kind, double c)
 static int shear(ode_reversible *x, int kind, ode_num k, double c, int sign)
 {
     int m = x->half, to = kind == KICK ? m : 0;
-    double scale = (kind == KICK ? -1 : 1) * (k.hi + k.lo) * x->h / x->grid[kind == KICK];
+    double by = (kind == KICK ? -1 : 1) * (k.hi + k.lo) * x->h, grid = x->grid[kind == KICK];
     x->bad = 0;
     if (evaluate(x, kind, c))
         return fail(x, ODE_EVALUE, "%s: the field failed at t = %.17g", x->method->name, x->when[0]);
     for (int b = 0; b < x->rows; b++)
         for (int i = 0; i < m; i++) {
-            double d = scale * x->force[b * m + i], z = wide_value(x->z[2 * m * b + to + i]);
+            double d = by * x->force[b * m + i] / grid, z = wide_value(x->z[2 * m * b + to + i]);
             x->bad = b;
-            if (!isfinite(d))
+            if (!isfinite(x->force[b * m + i]))
                 return fail(x, ODE_EVALUE, "%s: the field is not finite at t = %.17g (row %d)",
                             x->method->name, x->when[b], b);
             if (!(fabs(d) < most) || !(fabs(z + sign * d) < most))
                 return fail(
                     x, ODE_EVALUE,
                     "%s: %c[%d] leaves the grid of resolution %g, which ends at %g, at t = %.17g (row %d)",
-                    x->method->name, "qp"[kind == KICK], i + 1, x->grid[kind == KICK],
-                    most * x->grid[kind == KICK], x->when[b], b);
+                    x->method->name, "qp"[kind == KICK], i + 1, grid, most * grid, x->when[b], b);
         }
     for (int b = 0; b < x->rows; b++)
         for (int i = 0; i < m; i++) {
             size_t at = (size_t)(2 * m * b + to + i);
-            x->z[at] = wide_sum(x->z[at], wide_of(sign * rint(scale * x->force[b * m + i])));
-            x->y[at] = wide_value(x->z[at]) * x->grid[kind == KICK];
+            x->z[at] = wide_sum(x->z[at], wide_of(sign * rint(by * x->force[b * m + i] / grid)));
+            x->y[at] = wide_value(x->z[at]) * grid;
         }
     return ODE_OK;
 }
@@ -167,7 +167,7 @@ static int step(ode_reversible *x, int sign)
 }
 int ode_reversible_run(ode_reversible *x, int64_t n)
 {
-    for (int64_t k = 0; !x->status && k < (n < 0 ? -n : n); k++)
+    for (; !x->status && n != 0; n += n < 0 ? 1 : -1)
         step(x, n < 0 ? -1 : 1);
     return x->status;
 }
@@ -311,7 +311,7 @@ int ode_reversible_back(ode_reversible *x, int64_t n, double dy[], double *dt, d
 
 /* ---- made and freed ------------------------------------------------------------------------------------------ */
 /* 2^-90 of the largest of v and of what a hundred steps add: finer than rounding for a value a millionth of it, and room for
- * 2^36 times it. */
+ * 2^36 times it. No subnormal number: a state below 2^-932 has fewer digits. */
 static double fitting(const ode_reversible *x, const double *v)
 {
     int m = x->half, e = 0;
@@ -320,7 +320,7 @@ static double fitting(const ode_reversible *x, const double *v)
         for (int i = 0; i < m; i++)
             size = fmax(size, fmax(fabs(v[2 * m * b + i]), 100 * fabs(x->h * x->force[b * m + i])));
     frexp(size > 0 && isfinite(size) ? size : 1, &e);
-    return ldexp(1, e - 90);
+    return fmax(ldexp(1, e - 90), DBL_MIN);
 }
 static int begin(ode_reversible *x, const double y[], double grid_q, double grid_p)
 {
@@ -331,10 +331,10 @@ static int begin(ode_reversible *x, const double y[], double grid_q, double grid
     memcpy(x->y, y, (size_t)all * sizeof *y);
     for (int kind = KICK; kind <= DRIFT; kind++) {
         double given = kind == KICK ? grid_p : grid_q;
-        if (!(given >= 0) || !isfinite(given))
+        if (!(given == 0 || given >= DBL_MIN) || !isfinite(given))
             return fail(x, ODE_EINPUT,
-                        "ode_reversible_new: resolution %g of %c, needed > 0, or 0 to choose it", given,
-                        "qp"[kind == KICK]);
+                        "ode_reversible_new: resolution %g of %c, needed %g or more, or 0 to choose it",
+                        given, "qp"[kind == KICK], DBL_MIN);
         if (evaluate(x, kind, 0))
             return fail(x, ODE_EVALUE, "ode_reversible_new: the field failed at t = %.17g", x->t);
         x->grid[kind == KICK] = given > 0 ? ldexp(1, ilogb(given)) : fitting(x, y + (kind == KICK ? m : 0));

@@ -246,6 +246,47 @@ Test(ode_reversible, a_step_that_cannot_be_made_leaves_the_state_where_it_began)
     }
 }
 
+static int fails_soon(void *user, double t, const double y[], double g[])
+{
+    int *left = user;
+    (void)t;
+    g[0] = y[0];
+    return --*left < 0;
+}
+/* The most steps that can be asked for, either way, are made one by one until something stops them. */
+Test(ode_reversible, the_longest_runs_there_are_make_steps)
+{
+    for (int back = 0; back < 2; back++) {
+        int left = 40;
+        const ode_field f = {
+            .size = 2, .kind = ODE_CANONICAL | ODE_SEPARABLE, .dHdp = T_p, .dHdq = fails_soon, .user = &left};
+        ode_reversible *x =
+            ode_reversible_new(ode_method_find("verlet-dkd"), &f, 1, 0, 0.125, (double[]){0.5, 0.5}, 0, 0);
+        cr_expect_eq(ode_reversible_run(x, back ? INT64_MIN : INT64_MAX), ODE_EVALUE);
+        cr_expect_eq(ode_reversible_t(x), back ? -39 * 0.125 : 39 * 0.125, "%s", ode_reversible_message(x));
+        ode_reversible_free(x);
+    }
+}
+/* Of a state near the smallest numbers there are, the grid is the smallest number that is not subnormal. */
+Test(ode_reversible, a_tiny_start_has_a_grid_and_is_undone)
+{
+    const ode_field f = {.size = 2, .kind = ODE_CANONICAL | ODE_SEPARABLE, .dHdp = T_p, .dHdq = V_q};
+    const double size[] = {0, 1e-250, 1e-295, 1e-305, 1e-310};
+    for (int k = 0; k < 5; k++) {
+        double y0[] = {size[k], -size[k]}, first[2], q, p, h = 100;
+        ode_reversible *x = ode_reversible_new(ode_method_find("verlet"), &f, 1, 0, h, y0, 0, 0);
+        cr_assert_eq(ode_reversible_status(x), ODE_OK, "%g: %s", size[k], ode_reversible_message(x));
+        ode_reversible_grid(x, &q, &p);
+        cr_expect(q >= 0x1p-1022 && p >= 0x1p-1022);
+        memcpy(first, ode_reversible_y(x), sizeof first);
+        cr_expect_leq(fabs(first[0] - size[k]), q / 2);
+        cr_expect_eq(ode_reversible_run(x, 2), ODE_OK, "%g: %s", size[k], ode_reversible_message(x));
+        cr_expect_eq(ode_reversible_run(x, -2), ODE_OK);
+        cr_expect_eq(memcmp(first, ode_reversible_y(x), sizeof first), 0);
+        ode_reversible_free(x);
+    }
+}
+
 Test(ode_reversible, what_cannot_be_done_says_why)
 {
     ode_recorded *r[] = {field_of(driven, 1), field_of(mixed, 1)};
@@ -264,7 +305,8 @@ Test(ode_reversible, what_cannot_be_done_says_why)
                {"verlet", "0 rows", 0, 0, ODE_EINPUT, 0.1, 0, start[0]},
                {"verlet", "y NULL", 0, 1, ODE_EINPUT, 0.1, 0, NULL},
                {"verlet", "not finite", 0, 1, ODE_EINPUT, 0.1, 0, nan},
-               {"verlet", "needed > 0", 0, 1, ODE_EINPUT, 0.1, -1, start[0]},
+               {"verlet", "or 0 to choose it", 0, 1, ODE_EINPUT, 0.1, -1, start[0]},
+               {"verlet", "needed 2.2", 0, 1, ODE_EINPUT, 0.1, 1e-310, (const double[SIZE]){0}},
                {"verlet", "outside the grid", 0, 1, ODE_EINPUT, 0.1, 1e-40, start[0]}};
     ode_recorded_set(r[0], 0, 1, &c), ode_recorded_set(r[1], 0, 1, &c);
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
