@@ -187,7 +187,7 @@ static int sweeps(ode_real *r, int n, const int y[], const int g[], ode_map *map
     int left = 0, diverged = 0;
     for (int b = 0; b < r->rows; b++) {
         r->open[b] = r->live[b];
-        r->last[b] = INFINITY;
+        r->last[b] = r->past[b] = r->past[r->rows + b] = INFINITY;
         left += r->live[b];
     }
     for (int k = 0; k < 50 && left; k++) {
@@ -196,17 +196,18 @@ static int sweeps(ode_real *r, int n, const int y[], const int g[], ode_map *map
         for (int b = 0; b < r->rows; b++) {
             if (!r->live[b])
                 continue;
-            double d = change(r, b, n, y, g), last = r->last[b];
+            double d = change(r, b, n, y, g), last = r->last[b], before = r->past[r->rows + b];
             accept(r, b, n, y, g);
             r->counts.iterations++;
-            r->last[b] = fmin(d, last);
+            r->last[b] = fmin(d, last), r->past[r->rows + b] = r->past[b], r->past[b] = d;
             r->open[b] = d < last ? 1 : r->open[b] == 1 ? 3 : r->open[b] + 1;
             /* Round-off: the change no longer shrinks, and is small. Hairer, McLachlan, Razakarivony (2008), BIT 48. An energy
              * that is large beside its changes has a floor above round-off of the state: sweeps that contract get smaller every
              * time, so five that do not have arrived there. */
             if (d <= r->solve_tol || d == 0 || (d >= last && (d < 1e-14 || (r->open[b] >= 7 && d < 1e-12))))
                 r->live[b] = 0;
-            else if (!isfinite(d) || (k > 4 && d > 0.7 * last && d > 1e-12))
+            /* Contraction is that of two sweeps: the first may move q by the change of p alone, the second p by that of q. */
+            else if (!isfinite(d) || (k > 4 && d > 0.49 * before && d > 1e-12))
                 r->live[b] = 0, r->open[b] = 2, diverged = 1;
             else
                 left++;

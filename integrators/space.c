@@ -368,7 +368,7 @@ int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int coun
     r->slots = d->slots(plan) + 2; /* the solution, the driver's own, one for halves of a whole field */
     r->registers = d->registers ? d->registers(plan) : 0;
     size_t b = (size_t)count, n = (size_t)f->size * b;
-    r->x = calloc((size_t)(r->slots + 3) * n + ((size_t)r->registers + 6) * b, sizeof(double));
+    r->x = calloc((size_t)(r->slots + 3) * n + ((size_t)r->registers + 8) * b, sizeof(double));
     r->fault = calloc(b, sizeof *r->fault + sizeof *r->index + 2);
     if (!r->x || !r->fault)
         return ODE_EMEMORY;
@@ -380,7 +380,8 @@ int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *f, int coun
     r->row_tc = r->row_h + b;
     r->when = r->row_tc + b;
     r->last = r->when + b;
-    r->pack_t = r->last + b;
+    r->past = r->last + b;
+    r->pack_t = r->past + 2 * b;
     r->index = (int *)(r->fault + b);
     r->live = (unsigned char *)(r->index + b);
     r->open = r->live + b;

@@ -45,8 +45,9 @@ typedef struct ode_real {
     double *row_t, *row_h, *row_tc,
         *when;             /* of each row: start of the step, step, its carry, a stage's time */
     double *pack, *pack_t; /* [2, rows, size]: live rows side by side, and what the field gives for them */
-    double *last;          /* of each row: the last change of a solve */
-    int *index;            /* numbers of the live rows */
+    double *last,
+        *past;  /* of each row: the smallest change of a solve; [2, rows] those of the last two sweeps */
+    int *index; /* numbers of the live rows */
     ode_fault *fault;
     unsigned char *live, *open; /* [rows]: touched by operations; those a solve began with */
     double *work;               /* Newton: unknowns, residues, matrix; grown on first use */
