@@ -172,9 +172,10 @@ typedef struct {
     void *user;
     ode_event *events;
     int event_count;
-    int plain_sums;       /* 1: no compensated summation (for comparison; compensated is the default) */
-    int schedule;         /* implicit: exactly this many sweeps, no test; 0 = until round-off */
-    double solve_tol;     /* implicit: relative; 0 = until the change stops shrinking */
+    int plain_sums; /* 1: no compensated summation (for comparison; compensated is the default) */
+    int schedule;   /* implicit: exactly this many sweeps, no test; 0 = until round-off */
+    double
+        solve_tol; /* implicit: relative; 0 = until the change stops shrinking; programs (`compiled`): 1e-14 in any case */
     int stop_unconverged; /* 1: an unconverged solve is an error, not only counted */
     ode_steps *accepted;  /* adaptive: [rows], the accepted steps of each row are put at its end; or NULL */
     /* Each observation (of `every` or `times`) as 1 + rows * size doubles, t then the states: into an array, and as they are
