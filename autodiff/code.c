@@ -71,7 +71,7 @@ static void add_port(ad_coder *c, int32_t slot, int32_t place)
 /* The slot of a place in the present run, negative when it has none yet. */
 static inline int32_t slot_of(const ad_coder *c, int32_t place)
 {
-    int32_t s = c->spot[place].at;
+    int32_t s = ad_slot(c->spot[place]);
     return (s & 1) == c->odd ? s >> 1 : -1;
 }
 
@@ -81,7 +81,7 @@ static int32_t set_slot(ad_coder *c, int32_t place, int32_t slot)
     c->ok = c->ok && grow(&c->touched, &c->touched_cap, c->ntouched + 1, sizeof *c->touched);
     if (c->ok) {
         c->touched[c->ntouched++] = place;
-        c->spot[place].at = 2 * slot + c->odd;
+        c->spot[place] = ad_spot_of(ad_hold(c->spot[place]), 2 * slot + c->odd);
     }
     return slot;
 }
@@ -344,7 +344,7 @@ void ad_code_close(ad_coder *c)
         add_port(c, slot_of(c, c->exported[i]), c->exported[i]);
     r->nexport = p->nport - r->export;
     for (int32_t i = 0; i < c->ntouched; i++)
-        c->spot[c->touched[i]].at = ad_own_slot(p, c->touched[i]);
+        c->spot[c->touched[i]] = ad_spot_of(ad_hold(c->spot[c->touched[i]]), ad_own_slot(p, c->touched[i]));
     c->ok = c->ok && grow(&p->run, &c->run_cap, p->nrun + 1, sizeof *p->run);
     if (c->ok)
         p->run[p->nrun++] = *r;

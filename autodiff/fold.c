@@ -12,7 +12,7 @@
  * At the end nodes that no output needs are dropped. Nodes come one at a time, and each is written once (fold_share.c).
  *
  * SPDX-License-Identifier: MIT */
-#include "program.h"
+#include "fold.h"
 
 #include <math.h>
 
@@ -190,6 +190,7 @@ static void compact(ad_ir *ir, int32_t *map)
             ir->node[n].arg[two] = y;
             ir->origin[n] = ir->origin[i];
             ir->uses[n] = ir->uses[i];
+            ir->trait[n] = ir->trait[i];
             map[i] = n++;
             continue;
         }
@@ -199,6 +200,7 @@ static void compact(ad_ir *ir, int32_t *map)
         ir->node[n] = *v;
         ir->origin[n] = ir->origin[i];
         ir->uses[n] = ir->uses[i];
+        ir->trait[n] = ir->trait[i];
         map[i] = n++;
     }
     for (int j = 0; j < ir->nout; j++)
@@ -210,16 +212,24 @@ static void compact(ad_ir *ir, int32_t *map)
 
 bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room)
 {
-    size_t n = (size_t)room + 1;
-    *f = (ad_fold){
-        .ir = ir, .trait = ad_long_array(n), .line = ad_long_array((n / AD_LINE_OF + 1) * sizeof *f->line)};
+    size_t n = (size_t)room + 1, lines = n / AD_LINE_OF + 1;
+    *f = (ad_fold){.ir = ir,
+                   .node = ir->node,
+                   .origin = ir->origin,
+                   .uses = ad_long_array(n * sizeof *ir->uses),
+                   .trait = ad_long_array(n),
+                   .tags = ad_long_array(lines * sizeof *f->tags),
+                   .line = ad_long_array(lines * sizeof *f->line)};
+    ir->uses = f->uses;
+    ir->trait = f->trait;
     f->rest_first = 32;
     while (f->rest_first < n / 4)
         f->rest_first *= 2;
-    ir->uses = ad_long_array(n * sizeof *ir->uses);
-    if (f->trait && f->line && ir->uses)
+    if (f->trait && f->line && f->tags && f->uses) {
+        memset(f->tags, 0, lines * sizeof *f->tags);
         return true;
-    free(f->trait);
+    }
+    free(f->tags);
     free(f->line);
     return false;
 }
@@ -239,9 +249,11 @@ bool ad_fold_end(ad_fold *f, bool ok)
             ir->uses[a[k]]--;
     }
     /* the lines have served: they are as long as the map */
+    ir->words += 4 * (int64_t)ir->n; /* a result, and two operands of short ones */
+    ir->pairs |= (f->traits & AD_IS_DTANH) != 0;
     if (dead)
         compact(ir, (int32_t *)(void *)f->line);
-    free(f->trait);
+    free(f->tags);
     free(f->line);
     free(f->rest);
     return ok;
@@ -256,6 +268,7 @@ bool ad_pass_fold(ad_ir *ir)
     ir->node = malloc(room * sizeof *ir->node);
     ir->origin = malloc(room * sizeof *ir->origin);
     ir->uses = NULL;
+    ir->trait = NULL;
     ir->n = 0;
     ir->words = 0;
     bool begun = map && ir->node && ir->origin && ad_fold_begin(&f, ir, (int64_t)room), ok = begun;
@@ -277,5 +290,6 @@ bool ad_pass_fold(ad_ir *ir)
     free(old.node);
     free(old.origin);
     free(old.uses);
+    free(old.trait);
     return ok;
 }

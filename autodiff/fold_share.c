@@ -5,13 +5,23 @@
  * fold.c may apply is a byte for each operand.
  *
  * SPDX-License-Identifier: MIT */
-#include "program.h"
+#include "fold.h"
 
-enum { LINE = 8, NEAR = AD_LINE_OF };
-enum {
-    IS_CONST = 1, /* the lowest bit: ad_fold_short compares with it */
-    IS_EXPAND = 2,
-    IS_NEG = 4
+const uint8_t ad_op_trait[OP_COUNT_] = {
+    [OP_CONST] = AD_IS_CONST | AD_MOVES,
+    [OP_EXPAND] = AD_IS_EXPAND,
+    [OP_SLICE] = AD_MOVES,
+    [OP_ADD_N] = AD_MOVES,
+#define UNARY(name, cost, value, rule, lo, hi)                                                               \
+    [OP_##name] = AD_MOVES | AD_SINGLE |                                                                     \
+                  (OP_##name == OP_neg     ? AD_IS_NEG                                                       \
+                   : OP_##name == OP_tanh  ? AD_IS_TANH                                                      \
+                   : OP_##name == OP_dtanh ? AD_IS_TANH | AD_IS_DTANH                                        \
+                                           : 0),
+#define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = AD_MOVES | AD_SINGLE,
+#include "ops.def"
+#undef UNARY
+#undef BINARY
 };
 
 static ad_node *at(const ad_fold *f, int32_t i) { return &f->ir->node[i]; }
@@ -21,11 +31,7 @@ static uint32_t mix(uint32_t h, uint32_t v) { return (h ^ v) * 0x9e3779b1u + (h 
 /* Nodes with up to three operands and attributes: all that they are. */
 static uint32_t hash_short(const ad_node *n)
 {
-    uint64_t w[3];
-    memcpy(w, n, sizeof w);
-    uint64_t h = (w[0] ^ w[1] << 21) * 0x9e3779b97f4a7c15u + (w[2] ^ (uint64_t)(uint32_t)n->arg[2] << 40);
-    h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
-    return (uint32_t)(h >> 32);
+    return ad_hash_of(ad_kind_of(n), n->arg[0], n->arg[1]) + (uint32_t)n->arg[2] * 0x9e3779b1u;
 }
 
 static uint32_t hash(const ad_ir *ir, const ad_node *n)
@@ -59,34 +65,24 @@ static bool equal(const ad_ir *ir, const ad_node *x, const ad_node *y)
     return m == ad_ir_nargs(ir, y) && !memcmp(a, b, (size_t)(m + x->nattr) * sizeof *a);
 }
 
-/* A node that stays; its operands are counted by the caller. */
-static inline int32_t append(ad_fold *f, const ad_node *n, int32_t origin)
-{
-    ad_ir *ir = f->ir;
-    int32_t i = ir->n++;
-    ir->node[i] = *n;
-    ir->origin[i] = origin;
-    ir->uses[i] = 0;
-    ir->batch |= n->rows < 0;
-    ir->pairs |= n->op == OP_dtanh;
-    f->trait[i] = n->op == OP_CONST    ? IS_CONST
-                  : n->op == OP_EXPAND ? IS_EXPAND
-                  : n->op == OP_neg    ? IS_NEG
-                                       : 0;
-    if (i % NEAR == 0)
-        memset(f->line[i / NEAR].tag, 0, sizeof f->line->tag);
-    return i;
-}
-
 int32_t ad_fold_keep(ad_fold *f, const ad_node *n, int32_t origin)
 {
     ad_ir *ir = f->ir;
     const int32_t *a = ad_ir_args(ir, n);
     int m = ad_ir_nargs(ir, n);
-    ir->words += 2 + m + n->nattr;
+    int32_t i = ir->n++;
+    uint8_t t = ad_trait_of(n->op, n->rows, n->cols);
+    if (ad_is_elementwise(n->op) && !ad_short(n))
+        t &= ~(AD_SINGLE | AD_MOVES);
+    f->traits |= f->trait[i] = t;
+    ir->words += m + n->nattr; /* beside what is counted for each node at the end */
     for (int k = 0; k < m; k++)
-        ir->uses[a[k]]++;
-    return append(f, n, origin);
+        f->uses[a[k]]++;
+    f->node[i] = *n;
+    f->origin[i] = origin;
+    f->uses[i] = 0;
+    ir->batch |= n->rows < 0;
+    return i;
 }
 
 /* Where a node is looked for in the rest: nodes alike but for the low bits of their operands are together, because they
@@ -97,10 +93,10 @@ static uint32_t rest_tag(const ad_node *n, uint32_t tag)
         return tag;
     ad_node near = *n;
     for (int k = 0; k < 3; k++)
-        near.arg[k] /= NEAR;
+        near.arg[k] /= AD_LINE_OF;
     return hash_short(&near) << 8 | tag >> 24;
 }
-static uint32_t rest_start(uint32_t rest_tag) { return (rest_tag >> 8) * LINE + rest_tag % LINE; }
+static uint32_t rest_start(uint32_t rest_tag) { return (rest_tag >> 8) * AD_LINE + rest_tag % AD_LINE; }
 
 /* Doubles the table of the rest when it is half full. */
 static bool room_in_rest(ad_fold *f)
@@ -124,14 +120,12 @@ static bool room_in_rest(ad_fold *f)
     return true;
 }
 
-/* An equal node among the rest; else the new one is among them. */
-static __attribute__((noinline)) int32_t share_rest(ad_fold *f, const ad_node *n, int32_t origin,
-                                                    uint32_t tag)
+/* An equal node among the rest; else the next one is among them. */
+static int32_t found_in_rest(ad_fold *f, const ad_node *n, uint32_t hash)
 {
     if (!room_in_rest(f))
         return -1;
-    tag = rest_tag(n, tag);
-    uint32_t h = rest_start(tag);
+    uint32_t tag = rest_tag(n, hash), h = rest_start(tag);
     for (; f->rest[h & (f->rest_size - 1)].node; h++) {
         const struct ad_rest *r = &f->rest[h & (f->rest_size - 1)];
         if (r->tag == tag && equal(f->ir, at(f, r->node - 1), n)) {
@@ -141,50 +135,37 @@ static __attribute__((noinline)) int32_t share_rest(ad_fold *f, const ad_node *n
     }
     f->rest[h & (f->rest_size - 1)] = (struct ad_rest){tag, f->ir->n + 1};
     f->nrest++;
-    return ad_fold_keep(f, n, origin);
+    return f->ir->n;
 }
 
-/* What is equal to n among the nodes whose tags are: an index in ir, -1 where none is. */
-static __attribute__((noinline)) int32_t same_in_line(ad_fold *f, const ad_line *l, unsigned same,
-                                                      const ad_node *n)
+int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t line, uint32_t hash)
 {
-    for (unsigned k = 0; same; k++, same >>= 1)
-        if ((same & 1) && equal(f->ir, at(f, l->node[k]), n)) {
-            f->ir->report.after_cse--;
-            return l->node[k];
+    uint8_t tag = (uint8_t)(hash >> 25 | 0x80);
+    for (int k = 0; k < AD_LINE; k++) {
+        uint8_t t = (uint8_t)(f->tags[line] >> 8 * k);
+        if (!t) {
+            f->tags[line] |= (uint64_t)tag << 8 * k;
+            f->line[line][k] = f->ir->n;
+            return f->ir->n;
         }
-    return -1;
-}
-
-/* An equal node among the users of the same largest operand; -1 when there is none, and the next node is where it will
- * be looked for; -2 when its line is full. */
-static inline int32_t share(ad_fold *f, const ad_node *n, int32_t largest, uint32_t tag)
-{
-    ad_line *l = &f->line[largest / NEAR];
-    unsigned same = 0, taken = 0;
-    for (unsigned k = 0; k < LINE; k++) { /* without a branch: how many are taken is not to be foreseen */
-        same |= (unsigned)(l->tag[k] == tag) << k;
-        taken += l->tag[k] != 0;
+        if (t == tag && equal(f->ir, at(f, f->line[line][k]), n)) {
+            f->ir->report.after_cse--;
+            return f->line[line][k];
+        }
     }
-    if (same) {
-        int32_t old = same_in_line(f, l, same, n);
-        if (old >= 0)
-            return old;
-    }
-    if (taken == LINE)
-        return -2;
-    l->tag[taken] = tag;
-    l->node[taken] = f->ir->n;
-    return -1;
+    return found_in_rest(f, n, hash);
 }
 
 int32_t ad_fold_share(ad_fold *f, const ad_node *n, int32_t origin)
 {
     const int32_t *a = ad_ir_args(f->ir, n);
     int m = ad_ir_nargs(f->ir, n);
-    uint32_t tag = (n->flags & NODE_EXT || !m ? hash(f->ir, n) : hash_short(n)) | 1; /* 0 is free */
-    int32_t old = m ? share(f, n, m > 1 && a[1] > a[0] ? a[1] : a[0], tag) : -2;
-    return old >= 0 ? old : old == -1 ? ad_fold_keep(f, n, origin) : share_rest(f, n, origin, tag);
+    uint32_t h = n->flags & NODE_EXT || !m ? hash(f->ir, n) : hash_short(n);
+    int32_t largest = m > 1 && a[1] > a[0] ? a[1]
+                      : m                  ? a[0]
+                                           : 0,
+            i = m ? ad_fold_found(f, n, largest / AD_LINE_OF, h) : found_in_rest(f, n, h);
+    return i == f->ir->n ? ad_fold_keep(f, n, origin) : i;
 }
 
 int32_t ad_fold_short(ad_fold *f, ad_node *n, int32_t origin)
@@ -194,21 +175,16 @@ int32_t ad_fold_short(ad_fold *f, ad_node *n, int32_t origin)
     int32_t x = n->arg[0], y = n->arg[two];
     int a = f->trait[x], b = f->trait[y];
     bool summed = n->op == OP_add || n->op == OP_sub || n->op == OP_neg;
-    if (((a | b) & (IS_EXPAND | (summed ? IS_NEG : 0))) | (a & b & IS_CONST) | (b & (n->op == OP_div)))
+    if (((a | b) & (AD_IS_EXPAND | (summed ? AD_IS_NEG : 0))) | (a & b & AD_IS_CONST) |
+        (b & AD_IS_CONST & (n->op == OP_div)))
         return ad_fold_node(f, n, origin);
     ir->report.live++;
     ir->report.after_cse++;
-    if ((a | b) & (n->op == OP_mul)) {
+    if ((a | b) & AD_IS_CONST & (n->op == OP_mul)) {
         int32_t same = ad_fold_scale(ir, n);
         if (same >= 0)
             return same;
     }
-    uint32_t tag = hash_short(n) | 1;
-    int32_t old = share(f, n, x > y ? x : y, tag);
-    if (old != -1)
-        return old >= 0 ? old : share_rest(f, n, origin, tag);
-    ir->words += 2 + n->nargs;
-    ir->uses[x]++;
-    ir->uses[y] += two;
-    return append(f, n, origin);
+    ir->batch |= n->rows < 0;
+    return ad_fold_plain(f, f, ad_kind_of(n), n->op, two, x, y, origin);
 }

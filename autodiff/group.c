@@ -52,7 +52,8 @@ static bool is_local(const ad_ir *ir, const ad_node *n)
 /* The derivative of tanh at the operand of node i, or tanh for its derivative: OP_... of the partner. */
 static int partner_op(int op) { return op == OP_tanh ? OP_dtanh : op == OP_dtanh ? OP_tanh : -1; }
 
-static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *origin, int32_t *uses)
+static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *origin, int32_t *uses,
+                    uint8_t *trait)
 {
     for (int32_t i = 0; i < ir->n; i++) {
         ad_node v = ir->node[i];
@@ -62,6 +63,7 @@ static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *ori
         node[where[i]] = v;
         origin[where[i]] = ir->origin[i];
         uses[where[i]] = ir->uses[i];
+        trait[where[i]] = ir->trait[i];
     }
     for (int j = 0; j < ir->nout; j++)
         ir->out[j] = where[ir->out[j]];
@@ -103,7 +105,8 @@ bool ad_pass_group(ad_ir *ir, bool full)
             *origin = malloc(n * sizeof *origin), *stage = malloc(n * sizeof *stage),
             *uses = malloc(n * sizeof *uses);
     ad_node *node = malloc(n * sizeof *node);
-    bool ok = first && where && partner && seen && origin && stage && uses && node;
+    uint8_t *trait = malloc(n);
+    bool ok = first && where && partner && seen && origin && stage && uses && node && trait;
     if (ok) {
         for (int32_t i = 0; i < ir->n; i++) {
             first[ir->stage[i] + 1]++;
@@ -131,11 +134,13 @@ bool ad_pass_group(ad_ir *ir, bool full)
         }
         for (int32_t i = 0; i < ir->n; i++)
             stage[where[i]] = ir->stage[i];
-        permute(ir, where, node, origin, uses);
+        permute(ir, where, node, origin, uses, trait);
         free(ir->node);
         free(ir->origin);
         free(ir->stage);
         free(ir->uses);
+        free(ir->trait);
+        ir->trait = trait;
         ir->uses = uses;
         ir->node = node;
         ir->origin = origin;
@@ -149,6 +154,7 @@ bool ad_pass_group(ad_ir *ir, bool full)
         free(origin);
         free(stage);
         free(uses);
+        free(trait);
     }
     free(first);
     free(where);

@@ -4,8 +4,8 @@
  * number. A call of a small function has become the function's nodes.
  *
  * SPDX-License-Identifier: MIT */
+#include "fold.h"
 #include "func.h"
-#include "program.h"
 
 enum { LARGE = 4096 }; /* a constant of equal elements beyond this is expanded when it runs, not stored */
 
@@ -17,6 +17,7 @@ void ad_ir_free(ad_ir *ir)
     free(ir->stage);
     free(ir->order);
     free(ir->uses);
+    free(ir->trait);
     free(ir->in);
     free(ir->out);
     free(ir->consts);
@@ -100,28 +101,32 @@ static bool name_inputs(ad_ir *ir, ad_tape *t, const uint8_t *need, int32_t top,
 /* Marks what the outputs need; counts nodes and pool entries. */
 static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, int64_t *nodes, int64_t *pool)
 {
-    *nodes = 0;
+    int64_t count = 0, more = 0;
     *pool = 0;
-    for (int32_t id = top - 1; id >= 0; id--) {
-        if (!need[id])
-            continue;
-        const ad_node *n = ad_at_id(t, id);
-        if (ad_short(n)) { /* one or two operands, without a branch on which */
-            need[n->arg[0]] = need[n->arg[n->nargs > 1]] = 1;
-            *nodes += 1 + (n->op == OP_div);
-            continue;
+    for (int32_t first = (top - 1) / CHUNK * CHUNK; first >= 0; first -= CHUNK) {
+        const ad_node *chunk = t->chunk[first >> CHUNK_BITS];
+        for (int32_t k = (top - first < CHUNK ? top - first : CHUNK) - 1; k >= 0; k--) {
+            if (!need[first + k])
+                continue;
+            const ad_node *n = &chunk[k];
+            count++;
+            if (ad_short(n)) { /* one or two operands, without a branch on which */
+                need[n->arg[0]] = need[n->arg[n->nargs > 1]] = 1;
+                more += n->op == OP_div; /* a quotient may need its reciprocal */
+                continue;
+            }
+            const int32_t *a = ad_args(t, n);
+            int m = ad_nargs(t, n);
+            for (int i = 0; i < m; i++)
+                need[a[i]] = 1;
+            more += (n->op == OP_FILL) + (n->op == OP_div); /* a filled batch needs its number */
+            *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
+            const ad_func *f = write_out ? ad_inlined(t, n) : NULL;
+            more += f ? 2 * f->inline_nodes : 0; /* were all of them quotients */
+            *pool += f ? f->inline_pool : 0;
         }
-        const int32_t *a = ad_args(t, n);
-        int m = ad_nargs(t, n);
-        for (int i = 0; i < m; i++)
-            need[a[i]] = 1;
-        *nodes +=
-            1 + (n->op == OP_FILL) + (n->op == OP_div); /* a filled batch needs its number, a quotient may */
-        *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
-        const ad_func *f = write_out ? ad_inlined(t, n) : NULL;
-        *nodes += f ? 2 * f->inline_nodes : 0; /* were all of them quotients */
-        *pool += f ? f->inline_pool : 0;
     }
+    *nodes = count + more;
 }
 
 /* One tape being copied: that of the program, or that of a function where it is called. */
@@ -277,6 +282,40 @@ static bool write_out(copier *c, int32_t id, const ad_func *f)
     return ok;
 }
 
+/* All needed nodes of the program's own tape. */
+static bool copy_nodes(copier *c, const uint8_t *need, int32_t top)
+{
+    ad_fold *f = c->fold;
+    const ad_fold g = f ? *f : (ad_fold){0};
+    int32_t *const map = c->map;
+    int64_t plain = 0;
+    for (int32_t first = 0; first < top; first += CHUNK) {
+        const ad_node *chunk = c->t->chunk[first >> CHUNK_BITS];
+        for (int32_t k = 0, end = top - first < CHUNK ? top - first : CHUNK; k < end; k++) {
+            int32_t id = first + k;
+            if (!need[id])
+                continue;
+            const ad_node *n = &chunk[k];
+            if (f && ad_short(n)) {
+                int two = n->nargs > 1;
+                int32_t x = map[n->arg[0]], y = map[n->arg[two]];
+                if (!((g.trait[x] | g.trait[y]) & (AD_IS_CONST | AD_IS_EXPAND | AD_IS_NEG))) {
+                    plain++;
+                    g.ir->batch |= n->rows < 0;
+                    if ((map[id] = ad_fold_plain(f, &g, ad_kind_of(n), n->op, two, x, y, id)) < 0)
+                        return false;
+                    continue;
+                }
+            }
+            if (!copy_node(c, id))
+                return false;
+        }
+    }
+    c->ir->report.live += plain;
+    c->ir->report.after_cse += plain;
+    return true;
+}
+
 bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[], bool fold)
 {
     int32_t top = 0;
@@ -319,9 +358,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
                 .slot = slot,
                 .bind = AD_BATCH,
                 .origin = -1};
-    for (int32_t id = 0; ok && id < top; id++)
-        if (need[id])
-            ok = copy_node(&c, id);
+    ok = ok && copy_nodes(&c, need, top);
     free(c.result);
     for (int i = 0; ok && i < nout; i++)
         ir->out[i] = map[out[i].id];

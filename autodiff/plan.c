@@ -17,7 +17,7 @@ static bool put(ad_heap *h, const ad_program *p, int32_t b)
     int kind = kind_of(&p->buffer[b]);
     int64_t size = p->buffer[b].fixed + p->buffer[b].per_row;
     if (size == 1 && kind == AD_FIXED) {
-        h->one[h->none++] = (ad_spot){2 * (b + 1) + 1, 2 * p->slot[b]};
+        h->one[h->none++] = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
         return true;
     }
     if (size <= AD_SMALL) {
@@ -36,18 +36,20 @@ static bool put(ad_heap *h, const ad_program *p, int32_t b)
     return true;
 }
 
-int32_t ad_new_buffer(ad_planner *s, ad_buffer v)
+int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local)
 {
     ad_program *p = s->p;
     int32_t b = p->nbuffers++;
-    p->buffer[b] = v;
+    p->buffer[b].fixed = fixed;
+    p->buffer[b].per_row = per_row;
+    p->buffer[b].local = local;
     if (!s->reuse) /* then there is no code */
         return b;
     p->slot[b] = -1;
-    if (v.fixed && v.fixed <= AD_SLOT_MOST && !v.per_row) {
+    if (fixed && fixed <= AD_SLOT_MOST && !per_row) {
         p->slot[b] = p->slots[0];
-        p->slots[0] += (int32_t)v.fixed;
-    } else if (v.local && v.per_row == 1 && !v.fixed) {
+        p->slots[0] += (int32_t)fixed;
+    } else if (local && per_row == 1 && !fixed) {
         p->slot[b] = p->slots[1]++;
     }
     return b;
@@ -58,7 +60,7 @@ static int32_t take(ad_planner *s, int kind, int64_t size)
     ad_heap *h = &s->h;
     const ad_program *p = s->p;
     if (size == 1 && kind == AD_FIXED && h->none)
-        return h->one[--h->none].hold / 2 - 1;
+        return ad_hold(h->one[--h->none]) / 2 - 1;
     if (size <= AD_SMALL && h->small[kind][size]) {
         int32_t b = h->small[kind][size] - 1;
         h->small[kind][size] = h->next[b];
@@ -81,8 +83,7 @@ static int32_t take(ad_planner *s, int kind, int64_t size)
             return b;
         }
     }
-    return ad_new_buffer(
-        s, (ad_buffer){kind == AD_FIXED ? size : 0, kind == AD_FIXED ? 0 : size, kind == AD_BLOCK});
+    return ad_new_buffer(s, kind == AD_FIXED ? size : 0, kind == AD_FIXED ? 0 : size, kind == AD_BLOCK);
 }
 
 /* Marks: a stage other than its own reads it; it is an output as it stands; it is a part of its operand's memory. */
@@ -141,7 +142,7 @@ static int32_t take_results(ad_planner *s, const ad_node *n)
     }
     if (fixed == 0 || row == 0)
         return take(s, fixed ? AD_FIXED : AD_BATCHED, fixed + row);
-    return ad_new_buffer(s, (ad_buffer){fixed, row, false});
+    return ad_new_buffer(s, fixed, row, false);
 }
 
 /* Memory of operands that died at this node goes back. */
@@ -196,7 +197,7 @@ static bool place_result(ad_planner *s, int32_t i, const ad_node *n, const int32
             b = take(s, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
         at->where = AD_AT_BUFFER;
         at->index = b;
-        s->spot[i].hold = 2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row);
+        s->spot[i] = ad_spot_of(2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row), -2);
         if (s->reuse)
             s->left[b + 1] = s->ir->uses[i];
     }
@@ -359,7 +360,7 @@ static bool place_alone(ad_planner *s, int32_t i, const ad_node *v)
     *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
     if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
         s->left[of->index + 1] += s->ir->uses[i] - 1;
-        s->spot[i].hold = 2 * (of->index + 1);
+        s->spot[i] = ad_spot_of(2 * (of->index + 1), -2);
     }
     return true;
 }
@@ -373,7 +374,7 @@ static bool plan_node(ad_planner *s, int32_t i)
     const int32_t *a = ad_ir_args(ir, v);
     int m = ad_ir_nargs(ir, v);
     bool elementwise = ad_ops[v->op].kind == AD_ELEMENTWISE, output = s->mark[i] & OUTPUT;
-    s->spot[i] = (ad_spot){0, -2};
+    s->spot[i] = ad_spot_of(0, -2);
     bool alone = !elementwise && !output && place_alone(s, i, v);
     if (!alone && !output)
         *at = (ad_place){.rows = v->rows, .cols = v->cols};
@@ -382,7 +383,7 @@ static bool plan_node(ad_planner *s, int32_t i)
     if ((at->where == AD_AT_INPUT || at->where == AD_AT_OUTPUT) && !note_outside(s, i))
         return false;
     if (s->reuse)
-        s->spot[i].at = ad_own_slot(p, i);
+        s->spot[i] = ad_spot_of(ad_hold(s->spot[i]), ad_own_slot(p, i));
     if (!alone) {
         count_flops(&p->report, ir, v);
         emit(s, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
@@ -396,9 +397,17 @@ static bool plan_nodes(ad_planner *s)
     const ad_ir *ir = s->ir;
     int32_t now = 0;
     for (int32_t k = 0; k < ir->n; k++) {
-        if (s->code.open && !ir->stage && (k = ad_plan_singles(s, k)) == ir->n)
+        while (s->code.open && !ir->stage) {
+            int32_t begun = k;
+            k = ad_plan_singles(s, k);
+            if (k == begun || k == ir->n)
+                break;
+        }
+        if (k == ir->n)
             break;
-        int32_t i = ir->order ? ir->order[k] : k, stage = stage_of(ir, i);
+        int32_t i = ir->order ? ir->order[k] : k;
+        i = i < 0 ? ~i : i;
+        int32_t stage = stage_of(ir, i);
         if (stage != now && !end_stage(s, now))
             return false;
         now = stage;
@@ -417,7 +426,7 @@ static bool copy_outputs(ad_planner *s)
     s->code.odd = 0;
     for (int j = 0; j < ir->nout; j++)
         if (p->out[j] >= ir->n) {
-            s->spot[p->out[j]] = (ad_spot){0, -2};
+            s->spot[p->out[j]] = ad_spot_of(0, -2);
             emit(s, OP_RESHAPE, p->out[j], 1, &ir->out[j], 0, NULL, ir->origin[ir->out[j]]);
             if (!note_outside(s, p->out[j]))
                 return false;
@@ -447,7 +456,7 @@ bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
               (!ir->stage || find_wide(&s));
     if (ok) {
         p->nplaces = ir->n + place_outputs(&s);
-        s.h.one[0] = (ad_spot){0, 0};
+        s.h.one[0] = 0;
         if (reuse)
             ok = ad_code_begin(&s.code, p, s.spot, pool);
         ok = ok && plan_nodes(&s) && copy_outputs(&s) && s.code.ok;

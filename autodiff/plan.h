@@ -8,10 +8,16 @@
 
 #include "program.h"
 
-typedef struct ad_spot { /* where a value is */
-    int32_t hold; /* twice (its buffer + 1), 0 when it is elsewhere; + 1 when it is all of a single number */
-    int32_t at;   /* twice its slot, + 1 in the file of odd stages; negative when it has none in this run */
-} ad_spot;
+/* Where a value is, in one word so that it moves as one. Low half, `hold`: twice (its buffer + 1), 0 when it is elsewhere;
+ * + 1 when it is all of a single number. High half, `slot`: twice its slot in a file, + 1 in that of odd stages; negative
+ * when it has none in this run. */
+typedef uint64_t ad_spot;
+static inline ad_spot ad_spot_of(int32_t hold, int32_t slot)
+{
+    return (uint32_t)hold | (uint64_t)(uint32_t)slot << 32;
+}
+static inline int32_t ad_hold(ad_spot s) { return (int32_t)s; }
+static inline int32_t ad_slot(ad_spot s) { return (int32_t)(s >> 32); }
 
 typedef struct ad_coder {
     ad_program *p;
@@ -57,7 +63,7 @@ typedef struct ad_planner {
 } ad_planner;
 
 /* plan.c */
-HIDDEN int32_t ad_new_buffer(ad_planner *s, ad_buffer v);
+HIDDEN int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local);
 
 /* plan_single.c: nodes k ... of the order, as far as they are single numbers computed from one or two of them inside a run
  * of an even stage: where it stopped, which may be k. */
@@ -70,7 +76,7 @@ HIDDEN int32_t ad_code_slot(ad_coder *c, int32_t place); /* where an operand is 
 HIDDEN bool ad_code_room(ad_coder *c, int32_t words);    /* for so many more */
 HIDDEN void ad_code_close(ad_coder *c);                  /* the run, where one is open */
 HIDDEN bool ad_code_end(ad_coder *c);                    /* frees; false: out of memory on the way */
-/* As ad_spot.at has it, of a place whose buffer is in a file itself; negative: it is not. */
+/* As a spot has it, of a place whose buffer is in a file itself; negative: it is not. */
 static inline int32_t ad_own_slot(const ad_program *p, int32_t place)
 {
     const ad_place *v = &p->place[place];

@@ -5,85 +5,111 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
+enum { PIECE = 512 }; /* nodes in a piece: what is written of them is read again soon */
+
+/* Places and slots of nodes k ... end-1 of the order: the first that is not a single number of that kind. */
+static int32_t place_singles(ad_planner *s, int32_t k, int32_t end)
+{
+    const ad_ir *ir = s->ir;
+    ad_program *p = s->p;
+    const ad_node *const node = ir->node;
+    const int32_t *const order = ir->order, *const uses = ir->uses;
+    ad_spot *const spot = s->spot, *const one = s->h.one;
+    int32_t *const left = s->left;
+    ad_place *const place = p->place;
+    int32_t none = s->h.none;
+    left[0] = INT32_MAX; /* values elsewhere live on */
+    for (; k < end; k++) {
+        int32_t i = order[k];
+        if (i < 0)
+            break;
+        const ad_node *v = &node[i];
+        int two = v->nargs > 1;
+        int32_t x = v->arg[0], y = v->arg[two];
+        ad_spot sx = spot[x], sy = spot[y];
+        int32_t bx = ad_hold(sx) >> 1, by = ad_hold(sy) >> 1;
+        bool same = bx == by;
+        int32_t lx = left[bx] - 1 - (same & two), ly = same ? lx : left[by] - two;
+        bool x_dies = !lx, y_dies = !ly;
+        if ((x_dies & ~ad_hold(sx)) | (y_dies & ~ad_hold(sy)) | (x_dies & same & (x != y)))
+            break;
+        left[bx] = lx;
+        left[by] = ly;
+        if ((ad_slot(sx) | ad_slot(sy)) &
+            (INT32_MIN | 1)) { /* from elsewhere, for the first time in this run */
+            ad_code_slot(&s->code, x);
+            ad_code_slot(&s->code, y);
+        }
+        bool neither = !x_dies & !y_dies;
+        ad_spot to = one[none - (none > 0)];
+        if (neither & !none) {
+            int32_t b = ad_new_buffer(s, 1, 0, false);
+            to = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
+        } else {
+            none -= neither;
+        }
+        to ^= (to ^ sy) & -(uint64_t)y_dies;
+        to ^= (to ^ sx) & -(uint64_t)x_dies;
+        one[none] = sy;
+        none += x_dies & y_dies & !same;
+        left[ad_hold(to) >> 1] = uses[i];
+        spot[i] = to;
+        place[i].rows = place[i].cols = 1;
+        place[i].where = AD_AT_BUFFER;
+        place[i].index = (ad_hold(to) >> 1) - 1;
+        place[i].offset = 0;
+    }
+    s->h.none = none;
+    return k;
+}
+
 int32_t ad_plan_singles(ad_planner *s, int32_t k)
 {
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     ad_coder *c = &s->code;
+    int32_t end = ir->n - k > PIECE ? k + PIECE : ir->n;
+    if (!ad_code_room(c, 5 * (end - k)))
+        return k;
+    end = place_singles(s, k, end);
     const ad_node *const node = ir->node;
-    const int32_t *const order = ir->order, *const origin = ir->origin, *const uses = ir->uses,
-                         most = ir->n - k > 1 << 29 ? k + (1 << 29) : ir->n;
-    const uint8_t *const mark = s->mark;
-    ad_spot *const spot = s->spot, *const one = s->h.one;
-    int32_t *const left = s->left, *const pool = p->pool;
-    ad_place *const place = p->place;
-    ad_ins *const ins = p->ins;
-    int32_t *code = p->code;
-    int32_t nins = p->nins, npool = p->npool, none = s->h.none, at = p->ncode, op = c->op,
-            count_at = c->count_at, last = c->code_cap - 5;
+    const ad_spot *const spot = s->spot;
+    const int32_t *const order = ir->order, *const origin = ir->origin;
+    ad_ins *ins = p->ins + p->nins;
+    int32_t *const pool = p->pool, *const code = p->code;
+    int32_t npool = p->npool, at = p->ncode, op = c->op, count_at = c->count_at;
     int64_t flops = 0;
-    left[0] = INT32_MAX; /* values elsewhere live on */
-    for (; k < most; k++) {
-        int32_t i = order ? order[k] : k;
+    p->nins = c->run.end = p->nins + end - k;
+    for (; k < end; k++, ins++) {
+        int32_t i = order[k];
         const ad_node *v = &node[i];
         int two = v->nargs > 1;
-        if ((v->rows != 1) | (v->cols != 1) | mark[i] | ((uint8_t)(v->nargs - 1) > 1) | v->flags |
-            (ad_ops[v->op].kind != AD_ELEMENTWISE) | (v->op == OP_ADD_N) | (at > last))
-            break;
         int32_t x = v->arg[0], y = v->arg[two];
-        ad_spot sx = spot[x], sy = spot[y];
-        int32_t bx = sx.hold >> 1, by = sy.hold >> 1;
-        left[bx]--;
-        left[by] -= two;
-        bool x_dies = !left[bx], y_dies = !left[by], same = bx == by;
-        if ((x_dies & !(sx.hold & 1)) | (y_dies & !(sy.hold & 1)) | (x_dies & same & (x != y))) {
-            left[bx]++;
-            left[by] += two;
-            break;
-        }
-        if ((sx.at | sy.at) & (INT32_MIN | 1)) { /* from elsewhere, for the first time in this run */
-            sx.at = 2 * ad_code_slot(c, x);
-            sy.at = 2 * ad_code_slot(c, y);
-            if (!c->ok)
-                break;
-        }
-        bool neither = !x_dies & !y_dies;
-        ad_spot to = one[none - (none > 0)];
-        if (neither & !none) {
-            int32_t b = ad_new_buffer(s, (ad_buffer){.fixed = 1});
-            to = (ad_spot){2 * (b + 1) + 1, 2 * p->slot[b]};
-        } else {
-            none -= neither;
-        }
-        to = y_dies ? sy : to;
-        to = x_dies ? sx : to;
-        one[none] = sy;
-        none += x_dies & y_dies & !same;
-        left[to.hold >> 1] = uses[i];
-        spot[i] = to;
-        place[i] = (ad_place){1, 1, AD_AT_BUFFER, (to.hold >> 1) - 1, 0};
-        ins[nins++] = (ad_ins){.op = v->op, .nargs = v->nargs, .at = npool, .origin = origin[i]};
+        ins->op = v->op;
+        ins->nargs = v->nargs;
+        ins->nattr = 0;
+        ins->at = npool;
+        ins->origin = origin[i];
         pool[npool] = i;
         pool[npool + 1] = x;
         pool[npool + 2] = y; /* there is room for one more */
         npool += 2 + two;
         /* the tuple is written as if it began a group */
         bool begins = v->op != op;
-        code[at] = op = v->op;
+        op = v->op;
+        code[at] = op;
         code[at + 1] = 0;
         count_at = begins ? at + 1 : count_at;
         at += begins ? 2 : 0;
-        code[at] = to.at >> 1;
-        code[at + 1] = sx.at >> 1;
-        code[at + 2] = sy.at >> 1;
+        code[at] = ad_slot(spot[i]) >> 1;
+        code[at + 1] = ad_slot(spot[x]) >> 1;
+        code[at + 2] = ad_slot(spot[y]) >> 1;
         at += 2 + two;
         code[count_at]++;
-        flops += ad_ops[v->op].cost;
+        flops += ad_ops[op].cost;
     }
-    p->nins = c->run.end = nins;
     p->npool = npool;
     p->ncode = at;
-    s->h.none = none;
     c->op = op;
     c->count_at = count_at;
     p->report.flops += (double)flops;

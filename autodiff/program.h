@@ -19,8 +19,9 @@ typedef struct ad_ir {
     ad_node *node;
     int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
     int32_t *stage;        /* odd: row by row; set by ad_pass_group; NULL: all 0 */
-    int32_t *order;        /* in which nodes are planned; NULL: as they stand */
-    int32_t *uses;         /* how many operands and outputs a node is; NULL unless ad_pass_fold counted */
+    int32_t *order;        /* in which nodes are planned, ~i unless it is AD_SINGLE; NULL: as they stand */
+    int32_t *uses;         /* how many operands and outputs a node is; NULL unless it was folded */
+    uint8_t *trait;        /* AD_IS_...; NULL unless it was folded */
     int32_t n, next, ext_cap;
     int64_t words;     /* at most: what instructions of all nodes have in their pool */
     bool batch, pairs; /* some node has a batch of rows; some node is the derivative of tanh */
@@ -47,11 +48,25 @@ static inline const int32_t *ad_ir_attrs(const ad_ir *ir, const ad_node *n)
 {
     return ad_ir_args(ir, n) + ad_ir_nargs(ir, n);
 }
-/* An elementwise operation of one or two operands: nearly all of a long tape. */
+/* Elementwise operations stand together. */
+static inline bool ad_is_elementwise(int op) { return (unsigned)(op - OP_neg) <= OP_ADD_N - OP_neg; }
+/* One of one or two operands: nearly all of a long tape. */
 static inline bool ad_short(const ad_node *n)
 {
-    return ad_ops[n->op].kind == AD_ELEMENTWISE && (uint8_t)(n->nargs - 1) < 2 && !(n->flags & NODE_EXT);
+    return ad_is_elementwise(n->op) & ((uint8_t)(n->nargs - 1) < 2) & !(n->flags & NODE_EXT);
 }
+/* What passes ask about nodes, a byte each: a constant (the lowest bit: ad_fold_short compares with it), a repetition, a
+ * change of sign, the derivative of tanh; tanh or its derivative; what order.c moves; a single number by a short
+ * operation, which plan_single.c plans. */
+enum {
+    AD_IS_CONST = 1,
+    AD_IS_EXPAND = 2,
+    AD_IS_NEG = 4,
+    AD_IS_DTANH = 8,
+    AD_IS_TANH = 16,
+    AD_MOVES = 32,
+    AD_SINGLE = 64
+};
 static inline int64_t ad_const_at(const int32_t attr[2]) { return attr[0] + ((int64_t)attr[1] << 30); }
 
 enum { AD_AT_CONST, AD_AT_INPUT, AD_AT_OUTPUT, AD_AT_BUFFER };
@@ -161,30 +176,6 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
 {
     return ad_has_object(i->op) ? p->object[ad_ins_attrs(p, i)[i->op == OP_RESULT]] : NULL;
 }
-
-/* fold.c: equal nodes once, constants computed. Nodes come one after another from the copy of the tape. */
-enum { AD_LINE_OF = 4 }; /* the average node is the largest operand of one */
-typedef struct ad_line { /* what is looked for together: half a cache line has the tags, 0 where free */
-    uint32_t tag[8];
-    int32_t node[8];
-} ad_line;
-typedef struct ad_fold {
-    ad_ir *ir;
-    uint8_t *trait; /* by node: what its users ask about its operation */
-    ad_line *line;  /* nodes by their largest operand, those of AD_LINE_OF operands together */
-    struct ad_rest {
-        uint32_t tag;
-        int32_t node;                      /* + 1 */
-    } * rest;                              /* those without operands or whose line is full, by hash */
-    uint32_t nrest, rest_size, rest_first; /* entries, room, and how much it is at first */
-    int32_t samples;                       /* the first input with a row for each sample, + 1; 0 before it */
-} ad_fold;
-HIDDEN bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room);       /* at most so many nodes will come */
-HIDDEN int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin);  /* its index in ir; -1: out of memory */
-HIDDEN int32_t ad_fold_short(ad_fold *f, ad_node *n, int32_t origin); /* the same where ad_short(n) */
-HIDDEN int32_t ad_fold_keep(ad_fold *f, const ad_node *n, int32_t origin);  /* fold_share.c: as it is */
-HIDDEN int32_t ad_fold_share(ad_fold *f, const ad_node *n, int32_t origin); /* or an equal one */
-HIDDEN bool ad_fold_end(ad_fold *f, bool ok); /* drops nodes without users, frees all; ok again */
 
 /* live.c: the nodes that the outputs need, in recorded order, folded on the way when `fold`. false when out of memory or
  * an input is missing. */
