@@ -107,6 +107,8 @@ typedef struct hnn_compare_result {
     hnn_compare_size size[HNN_COMPARE_SIZES];
 } hnn_compare_result;
 
+/* hnn_compare_resolve - o with the defaults of data, seeds and budgets filled in; those of models, losses and trainings are theirs. */
+void hnn_compare_resolve(const hnn_compare_options *o, hnn_compare_options *out);
 /* hnn_compare - all of it. A model that fails on a seed counts as diverged. Errors: HNN_EARG, HNN_ESHAPE, HNN_EMEM. */
 int hnn_compare(const hnn_compare_options *o, hnn_compare_result *out, hnn_error *e);
 /* hnn_compare_sizes - the same again with n numbers of trajectories, into r->size: field error, rollout error, energy.

@@ -54,16 +54,33 @@ static int draw(const hnn_compare_options *o, hnn_flow *flow, uint64_t seed, uin
     return HNN_OK;
 }
 
-static int drawn(const hnn_compare_options *o, const hnn_model *truth, uint64_t seed, hnn_drawn *out,
+void hnn_compare_resolve(const hnn_compare_options *o, hnn_compare_options *out)
+{
+    *out = *o;
+    double step;
+    out->trajectories = o->trajectories ? o->trajectories : 25, out->tests = o->tests ? o->tests : 15;
+    out->span = o->span > 0 ? o->span : o->system ? o->system->span : 0;
+    step = o->system ? o->system->step : out->span / 29;
+    out->rows = o->rows ? o->rows : out->span > 0 ? lround(out->span / step) + 1 : 0;
+    out->test_rows = o->test_rows ? o->test_rows : out->rows;
+    out->test_span = o->test_span > 0 ? o->test_span : out->span;
+    out->test_share = o->test_share > 0 ? o->test_share : 0.2;
+    out->seeds = o->seeds ? o->seeds : 3, out->threads = o->threads ? o->threads : 1;
+    hnn_test *b = &out->budget;
+    b->drift_steps = b->drift_steps ? b->drift_steps : 10000;
+    b->tangent_steps = b->tangent_steps ? b->tangent_steps : 1000;
+    b->horizon_steps = b->horizon_steps ? b->horizon_steps : 100000;
+}
+
+static int drawn(const hnn_compare_options *given, const hnn_model *truth, uint64_t seed, hnn_drawn *out,
                  hnn_error *e)
 {
-    int count = o->trajectories ? o->trajectories : 25, tests = o->tests ? o->tests : 15,
-        size = 2 * truth->spec.dof;
-    double span = o->span > 0 ? o->span
-                  : o->system ? o->system->span
-                              : 0,
-           step = o->system ? o->system->step : span / 29;
-    long rows = o->rows ? o->rows : lround(span / step) + 1;
+    hnn_compare_options full;
+    const hnn_compare_options *o = &full;
+    hnn_compare_resolve(given, &full);
+    int count = o->trajectories, tests = o->tests, size = 2 * truth->spec.dof;
+    double span = o->span;
+    long rows = o->rows;
     int extra = o->validation > 0 ? (int)ceil(o->validation * count) : 0;
     hnn_flow *flow = NULL;
     hnn_data all = {0};
@@ -79,9 +96,7 @@ static int drawn(const hnn_compare_options *o, const hnn_model *truth, uint64_t 
     code = code || !extra ? code : copy(&all, count, count + extra, &out->validation, e);
     hnn_data_free(&all);
     code = code ? code : draw(o, flow, seed, HNN_RNG_START, tests, z, e);
-    code = code ? code
-                : hnn_simulate(flow, tests, z, o->test_rows ? o->test_rows : rows,
-                               o->test_span > 0 ? o->test_span : span, &out->test, e);
+    code = code ? code : hnn_simulate(flow, tests, z, o->test_rows, o->test_span, &out->test, e);
     free(z);
     hnn_flow_free(flow);
     return code;

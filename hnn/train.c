@@ -33,7 +33,7 @@ static double elapsed(const training *t)
     return (double)(now.tv_sec - t->start.tv_sec) + 1e-9 * (double)(now.tv_nsec - t->start.tv_nsec);
 }
 
-static int defaults(const hnn_train_options *given, hnn_train_options *o, hnn_error *e)
+int hnn_train_resolve(const hnn_train_options *given, hnn_train_options *o, hnn_error *e)
 {
     *o = given ? *given : (hnn_train_options){0};
     o->optimiser = o->optimiser ? o->optimiser : "adam";
@@ -295,7 +295,7 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
     *out = (hnn_train_result){0};
     hnn_train_options o;
     hnn_loss_spec full;
-    int code = defaults(given, &o, e);
+    int code = hnn_train_resolve(given, &o, e);
     code = code ? code : hnn_loss_resolve(loss, m, &full, e);
     if (code)
         return code;

@@ -20,4 +20,7 @@ int hnn_adam_new(hnn_adam *a, long size, double beta1, double beta2, double epsi
 void hnn_adam_free(hnn_adam *a);
 void hnn_adam_step(hnn_adam *a, double rate, const double g[], double x[]);
 
+/* hnn_train_resolve - given (may be NULL) with every default filled in. Errors: HNN_EARG. */
+int hnn_train_resolve(const hnn_train_options *given, hnn_train_options *o, hnn_error *e);
+
 #endif

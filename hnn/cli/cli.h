@@ -52,6 +52,9 @@ struct cli {
     hnn_error error;  /* of the library calls of the command */
     double started;
     int show; /* 1: results are shown although it failed */
+    void (*resolve)(cli_json *j,
+                    const void *of); /* members of config.json: what was resolved; NULL: nothing */
+    const void *of;
 };
 
 /* options.c */
@@ -76,6 +79,7 @@ int cli_pairs(cli *c, const char *option, const char *text,
 int cli_usage(cli *c, const char *format, ...) HNN_PRINTF(2, 3); /* reports, returns CLI_USAGE */
 int cli_fail(cli *c, const char *format, ...) HNN_PRINTF(2, 3);  /* reports, returns CLI_FAILED */
 int cli_error(cli *c);                    /* reports c->error: CLI_USAGE for HNN_EARG, else CLI_FAILED */
+int cli_config(cli *c);                   /* writes config.json into the run folder, if there is one */
 int cli_begin(cli *c);                    /* makes the run folder of --out and writes config.json into it */
 int cli_end(cli *c, int status);          /* prints the results, writes results.json and results.txt */
 void cli_line(const cli *c, hnn_text *t); /* the command as one would type it again, without --out */

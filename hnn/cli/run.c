@@ -227,13 +227,18 @@ static void configuration(const cli *c, cli_json *j)
     for (int i = 0; i < c->argc; i++)
         cli_json_text(j, NULL, c->argv[i]);
     cli_json_close(j);
+    /* a protocol decides what is not given: a default would be a number that was not used */
+    int decided = cli_option_of(c, "protocol") && cli_text(c, "protocol");
     cli_json_object(j, "options");
     for (int g = 0; c->command->groups[g]; g++)
         for (const cli_option *o = c->command->groups[g]; o->name; o++) {
             const char *text;
+            int own = c->command->groups[g] == cli_common; /* no protocol says a seed or a folder */
             if (!*o->name || cli_option_of(c, o->name) != o)
                 continue;
-            if (o->type == CLI_FLAG)
+            if (decided && !cli_has(c, o->name) && !own && strcmp(o->name, "protocol"))
+                cli_json_text(j, o->name, NULL);
+            else if (o->type == CLI_FLAG)
                 cli_json_bool(j, o->name, cli_has(c, o->name));
             else if (o->type == CLI_LIST) {
                 cli_json_array(j, o->name);
@@ -244,6 +249,11 @@ static void configuration(const cli *c, cli_json *j)
                 cli_json_text(j, o->name, cli_text(c, o->name));
         }
     cli_json_close(j);
+    if (c->resolve) {
+        cli_json_object(j, "resolved");
+        c->resolve(j, c->of);
+        cli_json_close(j);
+    }
 #ifdef __VERSION__
     cli_json_text(j, "compiler", __VERSION__);
 #endif
@@ -251,14 +261,9 @@ static void configuration(const cli *c, cli_json *j)
     cli_json_close(j);
 }
 
-int cli_begin(cli *c)
+int cli_config(cli *c)
 {
-    const char *dir = cli_text(c, "out");
-    if (!dir)
-        return CLI_OK;
-    if (make_folder(dir, &c->error))
-        return cli_error(c);
-    if (c->command->plain)
+    if (!cli_text(c, "out") || c->command->plain)
         return CLI_OK;
     cli_json j = {0};
     configuration(c, &j);
@@ -267,6 +272,14 @@ int cli_begin(cli *c)
     free(path);
     cli_json_free(&j);
     return status;
+}
+
+int cli_begin(cli *c)
+{
+    const char *dir = cli_text(c, "out");
+    if (dir && make_folder(dir, &c->error))
+        return cli_error(c);
+    return cli_config(c);
 }
 
 int cli_end(cli *c, int status)

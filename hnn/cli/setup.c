@@ -310,7 +310,7 @@ static int pair_of(cli *c, const char *option, double r[2])
 
 static int set_up(cli *c, cli_setup *s, const char *models)
 {
-    *s = (cli_setup){0};
+    *s = (cli_setup){.single = !cli_option_of(c, "models")};
     int protocol = cli_text(c, "protocol") != NULL, status = CLI_OK;
     if (protocol) {
         const char *words[64], *name = cli_text(c, "protocol");
@@ -356,6 +356,11 @@ int cli_with_setup(cli *c, const char *models, int (*work)(cli *c, cli_setup *s)
 {
     cli_setup s;
     int status = set_up(c, &s, models);
+    if (status == CLI_OK) {
+        c->resolve = cli_resolved, c->of = &s;
+        status = cli_config(c);
+        c->resolve = NULL;
+    }
     if (status == CLI_OK)
         status = work(c, &s);
     cli_problem_close(&s.problem);

@@ -26,6 +26,7 @@ enum { CLI_CONSTANTS = 16 };
 
 typedef struct cli_setup {
     hnn_compare_options o;
+    int single; /* one model, one seed: a training */
     cli_problem problem;
     hnn_data data;
     const char *file[256];
@@ -34,6 +35,9 @@ typedef struct cli_setup {
     char constant_name[CLI_CONSTANTS][24];
     int constants;
 } cli_setup;
+
+/* cli_resolved - members of an object: all that a comparison or training will use, defaults and protocol included. */
+void cli_resolved(cli_json *j, const void *setup);
 
 extern const cli_option cli_measured_options[]; /* --data --test-share --forward-differences */
 extern const cli_option cli_drawn_options[];    /* --protocol --trajectories --rows ... */
