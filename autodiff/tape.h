@@ -139,6 +139,13 @@ static inline bool ad_fresh(const ad_tape *t, ad_var v)
     return v.tape == t && v.id >= 0 && v.mark == t->epoch && v.id < t->n;
 }
 
+/* A handle without a usable tape, the result of calls on a NULL tape, points here. Never read, never written. */
+extern HIDDEN const char ad_nowhere;
+static inline bool ad_real_tape(const ad_tape *t)
+{
+    return t && t != (const ad_tape *)(const void *)&ad_nowhere;
+}
+
 HIDDEN ad_var ad_void(ad_tape *t);
 HIDDEN ad_var ad_fail(ad_tape *t, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 HIDDEN char *ad_shape_text(char buffer[32], int rows, int cols);
@@ -149,6 +156,10 @@ HIDDEN bool ad_join(const char *who, int n, const ad_var in[], ad_var out[], ad_
 HIDDEN ad_var ad_push(ad_tape *t, int op, int rows, int cols, int nargs, const ad_var args[], int nattr,
                       const int32_t attrs[]);
 HIDDEN bool ad_literal(ad_var x, double *value); /* a number, or a fill of one value */
+HIDDEN ad_var ad_record_fill(ad_tape *t, int rows, int cols, double value);
+HIDDEN int64_t ad_add_values(ad_tape *t, int64_t count,
+                             const double values[]); /* where they are; -1: no memory */
+HIDDEN void ad_inputs_cut(ad_tape *t, int32_t to);   /* leaf.c: the later ones go */
 /* Records the same operation on other operands (shape inferred anew). */
 HIDDEN ad_var ad_again(const ad_tape *from, const ad_node *n, ad_tape *t, const ad_var args[]);
 /* Adjoints of the operands of node y, given its adjoint g: da[i] for those with want[i]. */
