@@ -434,6 +434,10 @@ typedef struct hnn_train_options { /* zero is the default of every field */
         optimiser; /* "adam" (default); "lbfgs" in steps of one line search; "lm" in steps that lower the loss, for few
                     * parameters; "lsq" in one step: the network hnn with one hidden layer of tanh or sin is sampled (seed)
                     * and its output weights are solved for. The last three take all samples in a step. */
+    const char *
+        sampling; /* lsq: how hidden weights are drawn: "normal" (default), or "pairs" of states, or "steep" ones: pairs between
+                           * which H changes most */
+    long polish;     /* lsq: steps of L-BFGS on all weights that follow */
     long steps;      /* 0: 2000 */
     long batch;      /* samples in a step; 0: all */
     double rate;     /* 0: 1e-3 */

@@ -42,6 +42,15 @@ int hnn_train_resolve(const hnn_train_options *given, hnn_train_options *o, hnn_
     o->factor = o->factor == 0 ? 0.5 : o->factor;
     o->patience = o->patience ? o->patience : 10;
     o->check_every = o->check_every ? o->check_every : 100;
+    o->sampling = o->sampling ? o->sampling : "normal";
+    int lsq = !strcmp(o->optimiser, "lsq");
+    if (o->polish < 0 || (o->polish && !lsq))
+        return hnn_fail(e, HNN_EARG, "train: %ld steps of polish for %s; lsq takes any number from 0",
+                        o->polish, o->optimiser);
+    if (lsq && !hnn_fitter_samples(o->sampling))
+        return hnn_fail(e, HNN_EARG,
+                        "lsq: '%.30s' is no way to draw features; there are normal, pairs, steep",
+                        o->sampling);
     if (o->steps < 1 || o->batch < 0 || o->warmup < 0 || o->patience < 1 || o->check_every < 1 ||
         o->stop_after < 0 || o->checkpoint_every < 0)
         return hnn_fail(
@@ -103,9 +112,10 @@ static uint32_t fingerprint_of(const hnn_model *m, const hnn_loss_spec *l, const
     hnn_text_printf(&t, "%s %ld %d %d %s|%s %d %d %s %d %d %d %d|", m->row->name, m->size, m->spec.layers,
                     m->spec.width, m->spec.activation, l->loss, l->correction, l->sweeps, l->method,
                     l->window, l->substeps, l->stride, l->starts);
-    hnn_text_printf(&t, "%s %ld %ld %.17g %.17g %d %.17g %ld %.17g %ld %d %llu %ld %ld", o->optimiser,
-                    o->steps, o->batch, o->rate, o->l2, o->schedule, o->rate_end, o->warmup, o->factor,
-                    o->patience, o->real, (unsigned long long)o->seed, o->check_every, o->stop_after);
+    hnn_text_printf(&t, "%s %s %ld %ld %.17g %.17g %d %.17g %ld %.17g %ld %d %llu %ld %ld", o->optimiser,
+                    strcmp(o->optimiser, "lsq") != 0 ? "" : o->sampling, o->steps, o->batch, o->rate, o->l2,
+                    o->schedule, o->rate_end, o->warmup, o->factor, o->patience, o->real,
+                    (unsigned long long)o->seed, o->check_every, o->stop_after);
     uint32_t crc = hnn_crc32(0, t.s, t.n);
     hnn_text_free(&t);
     const hnn_samples *all[] = {x, v};
@@ -299,6 +309,8 @@ int hnn_train(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, con
     code = code ? code : hnn_loss_resolve(loss, m, &full, e);
     if (code)
         return code;
+    if (o.polish)
+        return hnn_train_polished(m, loss, x, v, &o, out, e);
     if (!m->size)
         return hnn_fail(e, HNN_EARG, "train: model %s has no parameters", m->row->name);
     training t = {.m = m, .o = &o, .x = x, .epoch = -1, .s = {.factor = 1, .best = INFINITY}};

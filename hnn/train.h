@@ -20,6 +20,9 @@ int hnn_adam_new(hnn_adam *a, long size, double beta1, double beta2, double epsi
 void hnn_adam_free(hnn_adam *a);
 void hnn_adam_step(hnn_adam *a, double rate, const double g[], double x[]);
 
+/* The options of lsq with polish > 0: the solve, then L-BFGS (train_windows.c). */
+int hnn_train_polished(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, const hnn_samples *v,
+                       const hnn_train_options *o, hnn_train_result *out, hnn_error *e);
 /* hnn_train_resolve - given (may be NULL) with every default filled in. Errors: HNN_EARG. */
 int hnn_train_resolve(const hnn_train_options *given, hnn_train_options *o, hnn_error *e);
 

@@ -96,6 +96,20 @@ static int lm_step(hnn_fitter *f, double theta[], int *done, hnn_error *e)
 
 /* ---- Random features ---- */
 
+static const struct {
+    const char *name;
+    int sampling;
+} samplings[] = {{"normal", HNN_SAMPLE_NORMAL}, {"pairs", HNN_SAMPLE_PAIRS}, {"steep", HNN_SAMPLE_STEEP}};
+enum { SAMPLINGS = sizeof samplings / sizeof *samplings };
+
+int hnn_fitter_samples(const char *sampling)
+{
+    int k = 0;
+    while (k < SAMPLINGS && strcmp(samplings[k].name, sampling) != 0)
+        k++;
+    return k < SAMPLINGS;
+}
+
 static int lsq_start(hnn_fitter *f, const double theta[], hnn_error *e)
 {
     const hnn_model *m = f->m;
@@ -107,8 +121,8 @@ static int lsq_start(hnn_fitter *f, const double theta[], hnn_error *e)
         return hnn_fail(
             e, HNN_EARG,
             "lsq: fits hnn with one hidden layer of tanh or sin, without scaling and angles, to derivatives; "
-            "given %s with %d layers of %s and loss %s",
-            m->row->name, s->layers, s->activation, f->loss->loss);
+            "given %s%s with %d layers of %s and loss %s",
+            s->scale ? "scaled " : "", m->row->name, s->layers, s->activation, f->loss->loss);
     return HNN_OK;
 }
 
@@ -120,8 +134,10 @@ static int lsq_step(hnn_fitter *f, double theta[], int *done, hnn_error *e)
     hnn_rfls_options how = {.features = s->width,
                             .activation = !strcmp(s->activation, "sin") ? HNN_ACT_SIN : HNN_ACT_TANH,
                             .seed = f->o->seed,
-                            .sampling = HNN_SAMPLE_NORMAL,
                             .threads = 1};
+    for (int k = 0; k < SAMPLINGS; k++)
+        if (!strcmp(samplings[k].name, f->o->sampling))
+            how.sampling = samplings[k].sampling;
     hnn_rfls r = {0};
     int code = hnn_rfls_fit(&how, size, f->x->n, f->x->z, f->x->dz, s->reference, &r, e);
     for (int k = 0; k < s->width && !code; k++) {

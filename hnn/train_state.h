@@ -25,7 +25,8 @@ typedef struct hnn_train_state {
 
 /* Optimisers other than Adam. A step changes theta; what must be remembered between steps is in the state. */
 typedef struct hnn_fitter hnn_fitter;
-int hnn_fitter_known(const char *optimiser); /* 0: none of that name */
+int hnn_fitter_known(const char *optimiser);  /* 0: none of that name */
+int hnn_fitter_samples(const char *sampling); /* lsq: whether features can be drawn so */
 /* objective and samples must outlive it. Errors: HNN_EARG when the model is not of the kind that the optimiser fits. */
 int hnn_fitter_new(const hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x,
                    const hnn_train_options *o, hnn_objective *objective, const double theta[],

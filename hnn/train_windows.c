@@ -27,6 +27,33 @@ static int one_stage(hnn_model *m, const hnn_loss_spec *loss, const hnn_data *tr
     return code;
 }
 
+/* Two trainings, each with its checkpoint; the first has that of its name with .lsq. */
+int hnn_train_polished(hnn_model *m, const hnn_loss_spec *loss, const hnn_samples *x, const hnn_samples *v,
+                       const hnn_train_options *o, hnn_train_result *out, hnn_error *e)
+{
+    hnn_train_options solve = *o, polish = *o;
+    hnn_train_result first;
+    hnn_text path = {0};
+    solve.polish = polish.polish = 0;
+    polish.optimiser = "lbfgs", polish.steps = o->polish;
+    if (o->checkpoint)
+        hnn_text_printf(&path, "%s.lsq", o->checkpoint);
+    int code = hnn_text_status(&path, e);
+    solve.checkpoint = o->checkpoint ? path.s : NULL;
+    code = code ? code : hnn_train(m, loss, x, v, &solve, &first, e);
+    hnn_text_free(&path);
+    if (code)
+        return code;
+    if (first.end == HNN_INTERRUPTED || first.end == HNN_DIVERGED) {
+        *out = first;
+        return HNN_OK;
+    }
+    code = hnn_train(m, loss, x, v, &polish, out, e);
+    out->steps += first.steps, out->seconds += first.seconds;
+    hnn_train_result_free(&first);
+    return code;
+}
+
 int hnn_train_windows(hnn_model *m, const hnn_loss_spec *loss, const hnn_data *train,
                       const hnn_data *validation, const hnn_train_options *given, hnn_train_result *out,
                       hnn_error *e)

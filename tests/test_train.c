@@ -344,6 +344,58 @@ Test(train, lbfgs_lm_and_lsq_reach_losses_that_adam_does_not)
     cr_expect(shortly() || r.loss < 1e-8, "lsq %g", r.loss); /* 60 features: 5e-10 */
     hnn_train_result_free(&r);
     hnn_model_free(m);
+    /* every way to draw features, polished: the loss falls on, and a resumed run has the same bits */
+    char folder[] = "/tmp/noether_trainXXXXXX", path[64], first[72];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/c", folder), snprintf(first, sizeof first, "%s.lsq", path);
+    const char *const sampling[] = {"normal", "pairs", "steep"};
+    for (int s = 0; s < 3; s++) {
+        double solved = 0, *want = NULL;
+        for (int turn = 0; turn < 4; turn++) { /* solved; polished; interrupted in it; resumed */
+            stopper stop = {.at = turn == 2 ? 3 : 1000};
+            hnn_train_options o = {
+                .optimiser = "lsq", .sampling = sampling[s], .polish = turn ? 12 : 0, .check_every = 1};
+            o.checkpoint = turn ? path : NULL, o.resume = turn == 3, o.log = stop_at, o.user = &stop,
+            o.interrupt = &stop.flag;
+            if (turn < 3) {
+                hnn_model_free(turn ? m : NULL);
+                hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = 8, .layers = 1}, 5, &m,
+                              NULL);
+            }
+            cr_assert_eq(hnn_train(m, &loss, &x, NULL, &o, &r, &e), HNN_OK, "%s", e.message);
+            cr_expect_eq(r.end, turn == 2 ? HNN_INTERRUPTED : HNN_TRAINED);
+            cr_expect_eq(r.steps,
+                         turn == 0   ? 1
+                         : turn == 2 ? 5
+                                     : 13,
+                         "%s, turn %d: %ld steps", sampling[s], turn, r.steps);
+            if (turn == 0)
+                solved = r.loss;
+            else if (turn == 1)
+                want = copy_of(m);
+            if (turn == 1)
+                cr_expect_lt(r.loss, 0.9 * solved, "%s: %g after %g", sampling[s], r.loss, solved);
+            if (turn == 3)
+                cr_expect_eq(memcmp(want, m->theta, sizeof *want * (size_t)m->size), 0, "%s", sampling[s]);
+            hnn_train_result_free(&r);
+            if (turn == 1)
+                remove(path), remove(first);
+        }
+        free(want);
+        hnn_model_free(m);
+        remove(path), remove(first);
+    }
+    rmdir(folder);
+    cr_assert_eq(
+        hnn_model_new(&(hnn_model_spec){.model = "hnn", .dof = 1, .width = 8, .layers = 1}, 5, &m, &e),
+        HNN_OK);
+    cr_expect_eq(
+        hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.optimiser = "lsq", .sampling = "even"}, &r, &e),
+        HNN_EARG);
+    cr_expect(strstr(e.message, "'even'"), "%s", e.message);
+    cr_expect_eq(hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.polish = 3}, &r, &e), HNN_EARG);
+    cr_expect(strstr(e.message, "lsq"), "%s", e.message);
+    hnn_model_free(m);
     cr_assert_eq(hnn_model_new(&(hnn_model_spec){.model = "node", .dof = 1, .width = 30}, 5, &m, &e), HNN_OK);
     cr_expect_eq(hnn_train(m, &loss, &x, NULL, &(hnn_train_options){.optimiser = "lsq"}, &r, &e), HNN_EARG);
     cr_expect(strstr(e.message, "given node with 2 layers"), "%s", e.message);

@@ -59,7 +59,11 @@ static void training(const hnn_compare_model *c, cli_json *j)
     if (hnn_train_resolve(&c->train, &t, NULL))
         return;
     cli_json_text(j, "optimiser", t.optimiser);
-    cli_json_int(j, "steps", t.steps);
+    if (!strcmp(t.optimiser, "lsq")) {
+        cli_json_text(j, "features", t.sampling);
+        cli_json_int(j, "polish", t.polish);
+    }
+    cli_json_int(j, "steps", strcmp(t.optimiser, "lsq") != 0 ? t.steps : 1);
     cli_json_int(j, "batch", t.batch);
     if (!strcmp(t.optimiser, "adam")) {
         cli_json_number(j, "rate", t.rate);
