@@ -36,9 +36,9 @@ HIDDEN int32_t ad_fold_short(ad_fold *f, ad_node *n,
                              int32_t origin); /* the same as ad_fold_node where ad_short(n) */
 HIDDEN int32_t ad_fold_keep(ad_fold *f, const ad_node *n, int32_t origin);  /* as it is */
 HIDDEN int32_t ad_fold_share(ad_fold *f, const ad_node *n, int32_t origin); /* or an equal one */
-/* What equals n among those of its line and, where that is full, among the rest; f->ir->n: none does, and that is where it
- * will be looked for; -1: out of memory. */
-HIDDEN int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t line, uint32_t hash);
+/* What equals n among those of the line of the larger one of its operands x and y; where that is full, of the other; where
+ * both are, among the rest. f->ir->n: none does, and that is where it will be looked for; -1: out of memory. */
+HIDDEN int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t x, int32_t y, uint32_t hash);
 
 /* The first 16 bytes of a node as two words: what it is but for its operands. */
 typedef struct ad_kind {
@@ -76,15 +76,21 @@ static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int
                                     int32_t y, int32_t origin)
 {
     const uint64_t each = 0x0101010101010101u, high = 0x8080808080808080u, one = 0x0000000100000001u;
-    int32_t second = y & -two, line = (x > y ? x : y) / AD_LINE_OF;
+    int32_t second = y & -two, line = (x > y ? x : y) / AD_LINE_OF, i = g->ir->n;
     uint32_t hash = ad_hash_of(k, x, second);
     uint64_t tags = g->tags[line], tag = hash >> 25 | 0x80, differ = tags ^ tag * each, left = ~tags & high;
-    int32_t i = g->ir->n;
-    if (__builtin_expect(((differ - each) & ~differ & high) || !left,
-                         0)) { /* maybe there is one, or no room */
+    bool found = (differ - each) & ~differ & high;
+    if (!left && !found) { /* the other operand may have room */
+        line = (x > y ? y : x) / AD_LINE_OF;
+        tags = g->tags[line];
+        differ = tags ^ tag * each;
+        left = ~tags & high;
+        found = (differ - each) & ~differ & high;
+    }
+    if (__builtin_expect(found || !left, 0)) { /* or has one that looks the same */
         ad_node n = {.arg = {x, second}};
         memcpy(&n, &k, sizeof k);
-        i = ad_fold_found(f, &n, line, hash);
+        i = ad_fold_found(f, &n, x, y, hash);
         if (i != g->ir->n)
             return i;
     } else {

@@ -1,7 +1,7 @@
 /* fold_share.c - nodes as they are kept: each once.
  * Contract: a node equal to an earlier one is that one. Linear in the nodes, and near in memory: a tape's operands are mostly
- * recent, so equal nodes are looked for among the users of the largest operand, which share a cache line with those of its
- * neighbours; only where that is full, or there is no operand, in a table of the rest. What decides whether a rule of
+ * recent, so equal nodes are looked for among the users of the larger operand, which share a line with those of its
+ * neighbours, then among those of the other one; only where both are full, or there is no operand, in a table of the rest. What decides whether a rule of
  * fold.c may apply is a byte for each operand.
  *
  * SPDX-License-Identifier: MIT */
@@ -138,21 +138,24 @@ static int32_t found_in_rest(ad_fold *f, const ad_node *n, uint32_t hash)
     return f->ir->n;
 }
 
-int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t line, uint32_t hash)
+int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t x, int32_t y, uint32_t hash)
 {
     uint8_t tag = (uint8_t)(hash >> 25 | 0x80);
-    for (int k = 0; k < AD_LINE; k++) {
-        uint8_t t = (uint8_t)(f->tags[line] >> 8 * k);
-        if (!t) {
-            f->tags[line] |= (uint64_t)tag << 8 * k;
-            f->line[line][k] = f->ir->n;
-            return f->ir->n;
+    int32_t lines[2] = {(x > y ? x : y) / AD_LINE_OF, (x > y ? y : x) / AD_LINE_OF};
+    for (int l = 0; l < 2; l++)
+        for (int k = 0; k < AD_LINE; k++) {
+            uint64_t *tags = &f->tags[lines[l]];
+            uint8_t t = (uint8_t)(*tags >> 8 * k);
+            int32_t *i = &f->line[lines[l]][k];
+            if (!t) {
+                *tags |= (uint64_t)tag << 8 * k;
+                return *i = f->ir->n;
+            }
+            if (t == tag && equal(f->ir, at(f, *i), n)) {
+                f->ir->report.after_cse--;
+                return *i;
+            }
         }
-        if (t == tag && equal(f->ir, at(f, f->line[line][k]), n)) {
-            f->ir->report.after_cse--;
-            return f->line[line][k];
-        }
-    }
     return found_in_rest(f, n, hash);
 }
 
@@ -161,10 +164,7 @@ int32_t ad_fold_share(ad_fold *f, const ad_node *n, int32_t origin)
     const int32_t *a = ad_ir_args(f->ir, n);
     int m = ad_ir_nargs(f->ir, n);
     uint32_t h = n->flags & NODE_EXT || !m ? hash(f->ir, n) : hash_short(n);
-    int32_t largest = m > 1 && a[1] > a[0] ? a[1]
-                      : m                  ? a[0]
-                                           : 0,
-            i = m ? ad_fold_found(f, n, largest / AD_LINE_OF, h) : found_in_rest(f, n, h);
+    int32_t i = m ? ad_fold_found(f, n, a[0], a[m > 1], h) : found_in_rest(f, n, h);
     return i == f->ir->n ? ad_fold_keep(f, n, origin) : i;
 }
 

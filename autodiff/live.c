@@ -282,37 +282,77 @@ static bool write_out(copier *c, int32_t id, const ad_func *f)
     return ok;
 }
 
+/* The needed nodes among first ... first+count-1, which are in one chunk; -1 when out of memory, or how many came without
+ * being looked at closer. Where operands are anywhere on a long tape, what will be asked about them is fetched ahead. */
+static inline int64_t copy_chunk(copier *c, const ad_fold *g, const uint8_t *need, int32_t first,
+                                 int32_t count, const bool far)
+{
+    enum { LATER = 12, SOON = 6 };
+    ad_fold *f = c->fold;
+    int32_t *const map = c->map;
+    const ad_node *n = ad_at_id(c->t, first);
+    int64_t plain = 0;
+    for (int32_t id = first, end = first + count; id < end; id++, n++) {
+        if (far && id + LATER < end) {
+            __builtin_prefetch(map + n[LATER].arg[0]);
+            __builtin_prefetch(map + n[LATER].arg[1]);
+            if (ad_short(&n[SOON])) {
+                int32_t later[2] = {n[SOON].arg[0], n[SOON].arg[n[SOON].nargs > 1]};
+                for (int i = 0; i < 2; i++)
+                    if (later[i] < id) { /* else it has no number yet, and is near */
+                        int32_t x = map[later[i]];
+                        __builtin_prefetch(g->trait + x);
+                        __builtin_prefetch(g->uses + x, 1);
+                        __builtin_prefetch(g->tags + x / AD_LINE_OF, 1);
+                    }
+            }
+        }
+        if (!need[id])
+            continue;
+        if (f && ad_short(n)) {
+            int two = n->nargs > 1;
+            int32_t x = map[n->arg[0]], y = map[n->arg[two]];
+            if (!((g->trait[x] | g->trait[y]) & (AD_IS_CONST | AD_IS_EXPAND | AD_IS_NEG))) {
+                plain++;
+                g->ir->batch |= n->rows < 0;
+                if ((map[id] = ad_fold_plain(f, g, ad_kind_of(n), n->op, two, x, y, id)) < 0)
+                    return -1;
+                continue;
+            }
+        }
+        if (!copy_node(c, id))
+            return -1;
+    }
+    return plain;
+}
+
+/* Do most of some nodes of a chunk have an operand at a distance? */
+static bool is_far(const ad_tape *t, int32_t first, int32_t count)
+{
+    enum { EVERY = 64, NEAR = 1 << 14 };
+    int32_t far = 0;
+    for (int32_t id = first; id < first + count; id += EVERY) {
+        const ad_node *n = ad_at_id(t, id);
+        far += ad_short(n) && (id - n->arg[0] > NEAR || id - n->arg[n->nargs > 1] > NEAR);
+    }
+    return far > count / EVERY / 4;
+}
+
 /* All needed nodes of the program's own tape. */
 static bool copy_nodes(copier *c, const uint8_t *need, int32_t top)
 {
-    ad_fold *f = c->fold;
-    const ad_fold g = f ? *f : (ad_fold){0};
-    int32_t *const map = c->map;
-    int64_t plain = 0;
+    const ad_fold g = c->fold ? *c->fold : (ad_fold){0};
     for (int32_t first = 0; first < top; first += CHUNK) {
-        const ad_node *chunk = c->t->chunk[first >> CHUNK_BITS];
-        for (int32_t k = 0, end = top - first < CHUNK ? top - first : CHUNK; k < end; k++) {
-            int32_t id = first + k;
-            if (!need[id])
-                continue;
-            const ad_node *n = &chunk[k];
-            if (f && ad_short(n)) {
-                int two = n->nargs > 1;
-                int32_t x = map[n->arg[0]], y = map[n->arg[two]];
-                if (!((g.trait[x] | g.trait[y]) & (AD_IS_CONST | AD_IS_EXPAND | AD_IS_NEG))) {
-                    plain++;
-                    g.ir->batch |= n->rows < 0;
-                    if ((map[id] = ad_fold_plain(f, &g, ad_kind_of(n), n->op, two, x, y, id)) < 0)
-                        return false;
-                    continue;
-                }
-            }
-            if (!copy_node(c, id))
-                return false;
-        }
+        int32_t count = top - first < CHUNK ? top - first : CHUNK;
+        bool far = c->fold && is_far(c->t, first, count);
+        int64_t plain =
+            far ? copy_chunk(c, &g, need, first, count, true) : copy_chunk(c, &g, need, first, count, false);
+        if (plain < 0)
+            return false;
+        c->ir->report.live += plain;
+        c->ir->report.after_cse += plain;
+        c->ir->far |= far;
     }
-    c->ir->report.live += plain;
-    c->ir->report.after_cse += plain;
     return true;
 }
 

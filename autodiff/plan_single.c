@@ -8,8 +8,9 @@
 enum { PIECE = 512 }; /* nodes in a piece: what is written of them is read again soon */
 
 /* Places and slots of nodes k ... end-1 of the order: the first that is not a single number of that kind. */
-static int32_t place_singles(ad_planner *s, int32_t k, int32_t end)
+static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const bool far)
 {
+    enum { LATER = 16, SOON = 8 };
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     const ad_node *const node = ir->node;
@@ -23,6 +24,16 @@ static int32_t place_singles(ad_planner *s, int32_t k, int32_t end)
         int32_t i = order[k];
         if (i < 0)
             break;
+        if (far && k + LATER < ir->n) {
+            const ad_node *later = &node[order[k + LATER] ^ -(order[k + LATER] < 0)],
+                          *soon = &node[order[k + SOON] ^ -(order[k + SOON] < 0)];
+            __builtin_prefetch(spot + later->arg[0]);
+            __builtin_prefetch(spot + later->arg[1]);
+            if (order[k + SOON] >= 0) {
+                __builtin_prefetch(left + (ad_hold(spot[soon->arg[0]]) >> 1), 1);
+                __builtin_prefetch(left + (ad_hold(spot[soon->arg[soon->nargs > 1]]) >> 1), 1);
+            }
+        }
         const ad_node *v = &node[i];
         int two = v->nargs > 1;
         int32_t x = v->arg[0], y = v->arg[two];
@@ -71,7 +82,7 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
     int32_t end = ir->n - k > PIECE ? k + PIECE : ir->n;
     if (!ad_code_room(c, 5 * (end - k)))
         return k;
-    end = place_singles(s, k, end);
+    end = ir->far ? place_singles(s, k, end, true) : place_singles(s, k, end, false);
     const ad_node *const node = ir->node;
     const ad_spot *const spot = s->spot;
     const int32_t *const order = ir->order, *const origin = ir->origin;

@@ -25,6 +25,7 @@ typedef struct ad_ir {
     int32_t n, next, ext_cap;
     int64_t words;     /* at most: what instructions of all nodes have in their pool */
     bool batch, pairs; /* some node has a batch of rows; some node is the derivative of tanh */
+    bool far;          /* operands are often at a distance: what is known of them is fetched ahead */
     int nin, nout;
     int32_t *in, *out; /* node of each input (-1: not needed) and output */
     char *consts;      /* numbers of the program's type */
