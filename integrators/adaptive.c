@@ -23,7 +23,8 @@ static void stages(ode_solver *s, int row, const ode_sum *terms, double h, const
     size_t n = (size_t)s->field.size;
     r->combine.plain(s->field.size, out, y, terms, ode_row(r, 0, row), n * (size_t)r->rows, h);
 }
-/* Root mean square of h sum e_i k_i over the tolerance. With a second estimate, dop853's blend of both. */
+/* Mean square of h sum e_i k_i over the tolerance. With a second estimate, the square of dop853's blend of both. The root is never
+ * taken: the next step waits for every operation here. */
 static double error_of(ode_solver *s, const ode_options *o, int row, double h)
 {
     ode_real *r = &s->space;
@@ -32,10 +33,10 @@ static double error_of(ode_solver *s, const ode_options *o, int row, double h)
     double sum[2];
     r->combine.errors(n, start_of(s, row), ode_row(r, 0, row), &p->sums[p->stages + 1], ode_row(r, 0, row),
                       (size_t)n * (size_t)r->rows, o, sum);
+    double c = h * h / n, d = sum[0] + 0.01 * sum[1]; /* Hairer, Norsett, Wanner (1993), II.10 */
     if (!p->ne2)
-        return fabs(h) * sqrt(sum[0] / n);
-    double d = sum[0] + 0.01 * sum[1]; /* Hairer, Norsett, Wanner (1993), II.10 */
-    return d > 0 ? fabs(h) * sum[0] / sqrt(d * n) : 0;
+        return c * sum[0];
+    return d == 0 ? 0 : c * sum[0] * (sum[0] / d);
 }
 
 /* Hairer, Norsett, Wanner (1993), II.4: a first step from the sizes of y, f and the change of f over a trial step. */
@@ -245,7 +246,7 @@ static int next_steps(ode_solver *s, const ode_options *o, double t_end)
 }
 
 /* Back to the start of the step, and a shorter one; a row that fails however short the step is faulted for good. */
-static void reject(ode_solver *s, int b, double err, double power)
+static void reject(ode_solver *s, int b, double err2, double power)
 {
     ode_real *r = &s->space;
     struct ode_lane *l = &s->lane[b];
@@ -258,7 +259,7 @@ static void reject(ode_solver *s, int b, double err, double power)
     memcpy(ode_row(r, 0, b), start_of(s, b), n * sizeof *r->x);
     memcpy(r->carry + (size_t)b * n, s->saved + 6 * all + (size_t)b * n, n * sizeof *r->x);
     r->counts.rejected++;
-    l->h = l->take * (isfinite(err) ? fmax(0.2, 0.9 * pow(err, -power)) : 0.2);
+    l->h = l->take * (isfinite(err2) ? fmax(0.2, 0.9 * pow(err2, -power)) : 0.2);
     l->rejected = fault.status ? 2 : 1;
     l->accepted = 0;
     if (fault.status && l->h < 1e-14 * (fabs(l->t) + l->left) + DBL_MIN) {
@@ -266,7 +267,7 @@ static void reject(ode_solver *s, int b, double err, double power)
         l->active = 0;
     }
 }
-static void approve(ode_solver *s, int b, double err, double power, double beta, double t_end)
+static void approve(ode_solver *s, int b, double err2, double power, double beta, double t_end)
 {
     ode_real *r = &s->space;
     struct ode_lane *l = &s->lane[b];
@@ -279,9 +280,12 @@ static void approve(ode_solver *s, int b, double err, double power, double beta,
         r->row_t[b] = t, l->tc = p - (t - l->t);
     if (r->rows == 1)
         r->t = r->row_t[b], r->t_carry = l->tc;
-    double factor = err > 0 ? 0.9 * pow(err, -power) * (beta > 0 ? pow(l->last, beta) : 1) : 10;
-    factor = fmin(l->rejected ? 1 : s->method->error_order >= 8 ? 6 : 10, fmax(0.2, factor));
-    l->last = fmax(err, 1e-4);
+    double factor = err2 > 0 ? 0.9 * pow(err2, -power) * (beta > 0 ? pow(l->last, beta) : 1) : 10,
+           most = l->rejected                   ? 1
+                  : s->method->error_order >= 8 ? 6
+                                                : 10;
+    factor = factor < 0.2 ? 0.2 : factor > most ? most : factor;
+    l->last = fmax(err2, 1e-8);
     l->rejected = 0;
     l->accepted = 1;
     l->h = l->take * factor;
@@ -364,7 +368,8 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
             if (!((o->atols ? o->atols[i] : o->atol) >= 0) || !((o->rtols ? o->rtols[i] : o->rtol) >= 0) ||
                 !(weight(o, i, ode_row(r, 0, b)[i], 1) > 0))
                 return ode_fail(s, ODE_EINPUT, "ode_integrate: tolerance of component %d is not positive", i);
-    double way = t_end > r->t ? 1 : -1, beta = order >= 8 ? 0 : 0.04, power = 1.0 / order - 0.75 * beta;
+    double way = t_end > r->t ? 1 : -1, beta = order >= 8 ? 0 : 0.02, power = 0.5 / order - 0.75 * beta;
+    /* both of the square of the error */
     double *y = s->saved + 4 * all;
     for (int b = 0; b < r->rows; b++) {
         s->lane[b] = (struct ode_lane){.h = fabs(o->h), .tc = r->t_carry};
@@ -378,7 +383,7 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
     if (ode_check(s))
         return s->status;
     for (int b = 0; b < r->rows; b++)
-        s->lane[b].last = 1e-4, s->lane[b].active = !r->fault[b].status;
+        s->lane[b].last = 1e-8, s->lane[b].active = !r->fault[b].status;
     r->base.fresh = o->h != 0 ? 1 : 3;
     if (o->every > 0 && ode_observe(s, o, r->t, r->x))
         return s->status;
@@ -394,12 +399,12 @@ int ode_adaptive(ode_solver *s, double t_end, ode_options *o)
             l->accepted = 0;
             if (!l->active)
                 continue;
-            double err = r->fault[b].status ? INFINITY : error_of(s, o, b, l->take);
-            if (!(err <= 1)) {
-                reject(s, b, err, power);
+            double err2 = r->fault[b].status ? INFINITY : error_of(s, o, b, l->take);
+            if (!(err2 <= 1)) {
+                reject(s, b, err2, power);
                 continue;
             }
-            approve(s, b, err, power, beta, t_end), s->dense_ready = 1;
+            approve(s, b, err2, power, beta, t_end), s->dense_ready = 1;
             if (o->accepted && ode_steps_put(&o->accepted[b], s->last_t[b], r->row_h[b]))
                 return ode_fail(s, ODE_EMEMORY, "ode_integrate: no memory for the accepted steps");
         }
