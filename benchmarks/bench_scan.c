@@ -4,7 +4,8 @@
  * Memory: what a gradient and a Hessian-vector product through 10^6 steps add to the process, by the system's count
  * of resident pages (what was there before the run against the most there ever was). Time: the gradient through 3,000 steps
  * with the checkpoints that ad_scan chooses against the gradient that keeps every step, both timed in turn; and emitted
- * C of it against replay.
+ * C of it against replay. What a step of a loop costs beside its body: bodies of 5, 50 and 1,000 scalar operations in a loop
+ * against as many of them written out in one program, and the same for gradients.
  */
 /* SPDX-License-Identifier: MIT */
 #include "ad.h"
@@ -126,11 +127,90 @@ static int memory(const ad_func *f)
     return 1;
 }
 
+/* n operations on two numbers: cos(k a), cos((k+1) a), ... by their recurrence, and a bound that is never met where n is odd. */
+static void body(int n, const ad_var x[2], ad_var y[2])
+{
+    y[0] = x[0], y[1] = x[1];
+    for (int i = 0; i < n / 2; i++) {
+        ad_var next = ad_sub(ad_mul(1.9, y[1]), y[0]);
+        y[0] = y[1], y[1] = next;
+    }
+    if (n % 2)
+        y[1] = ad_min(y[1], 2.0);
+}
+typedef struct steps {
+    ad_program *p;
+    ad_work *w;
+    double out[2];
+} steps;
+static void steps_run(void *arg)
+{
+    static const double x = 1, y = 0.95;
+    steps *s = arg;
+    ad_run(s->w, 1, (const void *[]){&x, &y}, (void *[]){s->out, s->out + 1});
+}
+/* The loop, the loop as emitted C, the body written out; then the gradients of the square of their first results. */
+static int bodies(void)
+{
+    static const int size[] = {5, 50, 1000};
+    for (int k = 0; k < 3; k++) {
+        int n = size[k], written = 2000 / n, count = 50 * written, ok = 1;
+        ad_tape *t = ad_new();
+        ad_var x[2] = {ad_input(t, "x", 1, 1), ad_input(t, "y", 1, 1)}, y[2], z[2], u[2] = {x[0], x[1]};
+        body(n, x, y);
+        ad_func *f = ad_func_new(2, x, 2, y);
+        ad_scan(t, &(ad_scan_spec){.f = f, .count = count, .ncarry = 2, .carry = x, .carry_out = z});
+        for (int i = 0; i < written; i++) {
+            body(n, u, y);
+            u[0] = y[0], u[1] = y[1];
+        }
+        steps s[6] = {{0}};
+        double ns[6], ratio[6];
+        bench_side side[6];
+        for (int gradient = 0; gradient < 2; gradient++) {
+            steps *of = s + 3 * gradient;
+            if (gradient)
+                ad_grads(ad_square(z[0]), 2, x, z), ad_grads(ad_square(u[0]), 2, x, u);
+            of[0].p = ad_compile(t, 2, x, 2, z, NULL);
+            of[1].p = ad_native(of[0].p, NULL, NULL);
+            of[2].p = ad_compile(t, 2, x, 2, u, NULL);
+        }
+        for (int i = 0; i < 6; i++) {
+            s[i].w = ad_work_new(s[i].p, NULL);
+            ok = ok && s[i].w;
+            side[i] = (bench_side){steps_run, NULL, s + i};
+        }
+        for (int i = 0; ok && i < 6; i++)
+            steps_run(s + i), ok = isfinite(s[i].out[0]) && ad_work_status(s[i].w) == 0;
+        ok = ok && !memcmp(s[0].out, s[1].out, sizeof s[0].out) &&
+             !memcmp(s[3].out, s[4].out, sizeof s[0].out);
+        for (int g = 0; ok && g < 6; g += 3) {
+            bench_compare(3, (bench_side[]){side[g + 2], side[g], side[g + 1]}, 11, ns, ratio);
+            printf("{\"bench\": \"scan\", \"work\": \"%s of a loop, a body of %d operations\", "
+                   "\"ns_per_step\": %.1f, "
+                   "\"times_written_out\": %.2f, \"native\": %.2f}\n",
+                   g ? "gradient" : "values", n, ns[1] / count, ratio[1] * written / count,
+                   ratio[2] * written / count);
+        }
+        for (int i = 0; i < 6; i++)
+            ad_work_free(s[i].w), ad_program_free(s[i].p);
+        ad_func_free(f);
+        ad_free(t);
+        if (!ok)
+            return 0;
+    }
+    return 1;
+}
+
 int main(void)
 {
     ad_func *f = leapfrog(0.05);
     job few, all, native = {0};
     bench_pin();
+    if (!bodies()) {
+        fprintf(stderr, "bench_scan: a loop is not what it is as emitted C\n");
+        return 1;
+    }
     if (!f || !memory(f) || !job_new(&few, f, SHORT, 0, 0) || !job_new(&all, f, SHORT, SHORT, 0)) {
         fprintf(stderr, "bench_scan: a loop has no derivative\n");
         return 1;
