@@ -19,19 +19,13 @@ void ad_program_free(ad_program *p)
     if (__atomic_sub_fetch(&p->users, 1, __ATOMIC_ACQ_REL) >= 0)
         return;
     free(p->in);
-    free(p->out);
     free(p->place);
-    free(p->buffer);
-    free(p->stage);
     free(p->outside);
     free(p->run);
     free(p->port);
-    free(p->slot);
     free(p->fixed[0]);
     free(p->fixed[1]);
     free(p->code);
-    free(p->ins);
-    free(p->pool);
     free(p->consts);
     for (int32_t i = 0; i < p->nobjects; i++)
         ad_object_drop(p->object[i]);

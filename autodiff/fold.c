@@ -210,28 +210,30 @@ static void compact(ad_ir *ir, int32_t *map)
     ir->n = n;
 }
 
-bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room)
+static size_t lines_of(int64_t room) { return (size_t)room / AD_LINE_OF + 1; }
+
+size_t ad_fold_scratch(int64_t room)
 {
-    size_t n = (size_t)room + 1, lines = n / AD_LINE_OF + 1;
-    *f = (ad_fold){.ir = ir,
-                   .node = ir->node,
-                   .origin = ir->origin,
-                   .uses = ad_long_array(n * sizeof *ir->uses),
-                   .trait = ad_long_array(n),
-                   .tags = ad_long_array(lines * sizeof *f->tags),
-                   .line = ad_long_array(lines * sizeof *f->line)};
-    ir->uses = f->uses;
-    ir->trait = f->trait;
+    return lines_of(room) * (sizeof *((ad_fold *)0)->tags + sizeof *((ad_fold *)0)->line) + 128;
+}
+
+bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room, size_t kept)
+{
+    size_t n = (size_t)room + 1, lines = lines_of(room);
+    *f = (ad_fold){.ir = ir, .node = ir->node, .origin = ir->origin};
+    char *at = ad_ir_scratch(ir, kept + ad_fold_scratch(room));
+    f->uses = ir->uses = ad_long_array(n * sizeof *ir->uses);
+    f->trait = ir->trait = ad_long_array(n);
     f->rest_first = 32;
     while (f->rest_first < n / 4)
         f->rest_first *= 2;
-    if (f->trait && f->line && f->tags && f->uses) {
-        memset(f->tags, 0, lines * sizeof *f->tags);
-        return true;
-    }
-    free(f->tags);
-    free(f->line);
-    return false;
+    if (!at || !f->trait || !f->uses)
+        return false;
+    at += kept;
+    f->tags = ad_carve(&at, lines * sizeof *f->tags);
+    f->line = ad_carve(&at, lines * sizeof *f->line);
+    memset(f->tags, 0, lines * sizeof *f->tags);
+    return true;
 }
 
 bool ad_fold_end(ad_fold *f, bool ok)
@@ -253,8 +255,6 @@ bool ad_fold_end(ad_fold *f, bool ok)
     ir->pairs |= (f->traits & AD_IS_DTANH) != 0;
     if (dead)
         compact(ir, (int32_t *)(void *)f->line);
-    free(f->tags);
-    free(f->line);
     free(f->rest);
     return ok;
 }
@@ -264,14 +264,16 @@ bool ad_pass_fold(ad_ir *ir)
     ad_ir old = *ir;
     ad_fold f;
     size_t n = (size_t)old.n + 1, room = 2 * n; /* were all of them quotients */
-    int32_t *map = malloc(n * sizeof *map);
+    int32_t *map = ad_ir_scratch(ir, n * sizeof *map + 64 + ad_fold_scratch((int64_t)room));
     ir->node = malloc(room * sizeof *ir->node);
     ir->origin = malloc(room * sizeof *ir->origin);
     ir->uses = NULL;
     ir->trait = NULL;
     ir->n = 0;
     ir->words = 0;
-    bool begun = map && ir->node && ir->origin && ad_fold_begin(&f, ir, (int64_t)room), ok = begun;
+    bool begun = map && ir->node && ir->origin &&
+                 ad_fold_begin(&f, ir, (int64_t)room, (n * sizeof *map + 63) / 64 * 64),
+         ok = begun;
     for (int32_t i = 0; ok && i < old.n; i++) {
         ad_node v = old.node[i];
         int32_t *a = operands(ir, &v);
@@ -286,7 +288,6 @@ bool ad_pass_fold(ad_ir *ir)
         ir->in[i] = ir->in[i] < 0 ? -1 : map[ir->in[i]];
     if (begun)
         ok = ad_fold_end(&f, ok);
-    free(map);
     free(old.node);
     free(old.origin);
     free(old.uses);

@@ -28,7 +28,9 @@ typedef struct ad_fold {
 } ad_fold;
 
 HIDDEN extern const uint8_t ad_op_trait[OP_COUNT_];
-HIDDEN bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room);      /* at most so many nodes will come */
+/* At most `room` nodes will come; the first `kept` bytes of the scratch memory are in use. */
+HIDDEN bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room, size_t kept);
+HIDDEN size_t ad_fold_scratch(int64_t room);                         /* what it needs beside those */
 HIDDEN int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin); /* its index in ir; -1: out of memory */
 HIDDEN bool ad_fold_end(ad_fold *f, bool ok); /* drops nodes without users, frees all; ok again */
 /* fold_share.c */

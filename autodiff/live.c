@@ -15,7 +15,7 @@ void ad_ir_free(ad_ir *ir)
     free(ir->ext);
     free(ir->origin);
     free(ir->stage);
-    free(ir->order);
+    free(ir->scratch);
     free(ir->uses);
     free(ir->trait);
     free(ir->in);
@@ -25,6 +25,16 @@ void ad_ir_free(ad_ir *ir)
         ad_object_drop(ir->object[i]);
     free(ir->object);
     memset(ir, 0, sizeof *ir);
+}
+
+void *ad_ir_scratch(ad_ir *ir, size_t bytes)
+{
+    if (ir->scratch_size < bytes) {
+        free(ir->scratch);
+        ir->scratch = ad_long_array(bytes);
+        ir->scratch_size = ir->scratch ? bytes : 0;
+    }
+    return ir->scratch;
 }
 
 int64_t ad_ir_const(ad_ir *ir, int64_t count)
@@ -363,32 +373,37 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     for (int i = 0; i < nout; i++)
         top = out[i].id >= top ? out[i].id + 1 : top;
     uint8_t *need = calloc((size_t)top + 1, 1);
-    int32_t *map = ad_long_array(((size_t)top + 1) * sizeof *map);
+    size_t map_bytes = ((size_t)top + 16) / 16 * 64, scratch = map_bytes;
+    int32_t *map = NULL;
     int32_t *slot = malloc(((size_t)t->ninputs + 1) * sizeof *slot);
     ir->tape = t;
     ir->nin = nin;
     ir->nout = nout;
     ir->in = malloc(((size_t)nin + 1) * sizeof *ir->in);
     ir->out = malloc(((size_t)nout + 1) * sizeof *ir->out);
-    bool ok = need && map && slot && ir->in && ir->out;
+    bool ok = need && slot && ir->in && ir->out;
     if (ok) {
         for (int i = 0; i < nout; i++)
             need[out[i].id] = 1;
         mark(t, need, top, ir->write_out, &nodes, &pool);
         if (!name_inputs(ir, t, need, top, nin, in, slot)) {
             free(need);
-            free(map);
             free(slot);
             return false;
         }
+        if (fold && ad_fold_scratch(nodes) + map_bytes > scratch) /* room for all passes at once */
+            scratch = ad_fold_scratch(nodes) + map_bytes;
+        if (ad_plan_scratch(nodes, nout) > scratch)
+            scratch = ad_plan_scratch(nodes, nout);
+        map = ad_ir_scratch(ir, scratch);
         ir->node = ad_long_array(((size_t)nodes + 1) * sizeof *ir->node);
         ir->origin = ad_long_array(((size_t)nodes + 1) * sizeof *ir->origin);
         ir->ext = malloc(((size_t)pool + 1) * sizeof *ir->ext);
         ir->ext_cap = pool < INT32_MAX ? (int32_t)pool + 1 : 0;
-        ok = ir->node && ir->origin && ir->ext && nodes < INT32_MAX && pool < INT32_MAX;
+        ok = map && ir->node && ir->origin && ir->ext && nodes < INT32_MAX && pool < INT32_MAX;
     }
     ad_fold folder;
-    fold = ok && fold && (ok = ad_fold_begin(&folder, ir, nodes));
+    fold = ok && fold && (ok = ad_fold_begin(&folder, ir, nodes, map_bytes));
     for (int i = 0; ok && i < nin; i++)
         ir->in[i] = -1;
     copier c = {.ir = ir,
@@ -405,7 +420,6 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     if (fold)
         ok = ad_fold_end(&folder, ok);
     free(need);
-    free(map);
     free(slot);
     if (!ok)
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");

@@ -50,7 +50,7 @@ static void sort(sorter *s, const ad_ir *ir, int32_t begin, int32_t count)
 bool ad_pass_order(ad_ir *ir)
 {
     sorter s;
-    ir->order = ad_long_array(((size_t)ir->n + 1) * sizeof *ir->order);
+    ir->order = ad_ir_scratch(ir, ad_plan_scratch(ir->n, ir->nout));
     if (!ir->order)
         return false;
     for (int j = 0; j < ir->nout; j++) /* an output's place is its own */

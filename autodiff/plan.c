@@ -17,7 +17,7 @@ static bool put(ad_heap *h, const ad_program *p, int32_t b)
     int kind = kind_of(&p->buffer[b]);
     int64_t size = p->buffer[b].fixed + p->buffer[b].per_row;
     if (size == 1 && kind == AD_FIXED) {
-        h->one[h->none++] = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
+        h->one[++h->none] = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
         return true;
     }
     if (size <= AD_SMALL) {
@@ -60,7 +60,7 @@ static int32_t take(ad_planner *s, int kind, int64_t size)
     ad_heap *h = &s->h;
     const ad_program *p = s->p;
     if (size == 1 && kind == AD_FIXED && h->none)
-        return ad_hold(h->one[--h->none]) / 2 - 1;
+        return ad_hold(h->one[h->none--]) / 2 - 1;
     if (size <= AD_SMALL && h->small[kind][size]) {
         int32_t b = h->small[kind][size] - 1;
         h->small[kind][size] = h->next[b];
@@ -153,7 +153,7 @@ static bool release(ad_planner *s, const int32_t *a, int m, bool rows)
         int32_t b = p->place[a[k]].index;
         if (p->place[a[k]].where != AD_AT_BUFFER || s->left[b + 1] != 0)
             continue;
-        s->left[b + 1] = -1;
+        s->left[b + 1] = UINT32_MAX;
         if (p->buffer[b].fixed && p->buffer[b].per_row)
             continue; /* of both kinds: not given to another */
         if (!rows || kind_of(&p->buffer[b]) == AD_BLOCK) {
@@ -199,7 +199,7 @@ static bool place_result(ad_planner *s, int32_t i, const ad_node *n, const int32
         at->index = b;
         s->spot[i] = ad_spot_of(2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row), -2);
         if (s->reuse)
-            s->left[b + 1] = s->ir->uses[i];
+            s->left[b + 1] = (uint32_t)s->ir->uses[i];
     }
     return !s->reuse || release(s, a, m, rows);
 }
@@ -359,7 +359,7 @@ static bool place_alone(ad_planner *s, int32_t i, const ad_node *v)
     s->mark[i] |= VIEW;
     *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
     if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
-        s->left[of->index + 1] += s->ir->uses[i] - 1;
+        s->left[of->index + 1] += (uint32_t)s->ir->uses[i] - 1;
         s->spot[i] = ad_spot_of(2 * (of->index + 1), -2);
     }
     return true;
@@ -434,29 +434,64 @@ static bool copy_outputs(ad_planner *s)
     return end_stage(s, 0);
 }
 
-bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
+size_t ad_plan_scratch(int64_t nodes, int nout)
+{
+    const ad_planner *s = NULL;
+    size_t n = (size_t)nodes + (size_t)nout + 1;
+    return n * (sizeof(int32_t) + sizeof *s->spot + sizeof *s->mark + sizeof *s->left + sizeof *s->h.next +
+                sizeof *s->h.one) +
+           7 * 64;
+}
+
+/* The memory of the planner, after the order; what is seldom used up comes last. */
+static bool take_scratch(ad_planner *s)
+{
+    size_t n = (size_t)s->ir->n + (size_t)s->ir->nout + 1;
+    char *at = ad_ir_scratch(s->ir, ad_plan_scratch(s->ir->n, s->ir->nout));
+    if (!at)
+        return false;
+    ad_carve(&at, n * sizeof *s->ir->order);
+    s->spot = ad_carve(&at, n * sizeof *s->spot);
+    s->mark = ad_carve(&at, n * sizeof *s->mark);
+    s->left = ad_carve(&at, (n + 1) * sizeof *s->left);
+    s->h.next = ad_carve(&at, n * sizeof *s->h.next);
+    s->h.one = ad_carve(&at, (n + 2) * sizeof *s->h.one);
+    memset(s->mark, 0, n);
+    s->h.one[0] = 0;
+    return true;
+}
+
+/* The memory of the program but for its code. */
+static bool take_block(const ad_ir *ir, ad_program *p, size_t pool)
+{
+    size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3,
+           bytes = n * (sizeof *p->place + sizeof *p->ins + sizeof *p->slot + sizeof *p->buffer) +
+                   pool * sizeof *p->pool + stages * sizeof *p->stage + (size_t)ir->nout * sizeof *p->out +
+                   7 * 64;
+    char *at = ad_long_array(bytes);
+    p->place = (void *)at;
+    if (!at)
+        return false;
+    ad_carve(&at, n * sizeof *p->place);
+    p->ins = ad_carve(&at, n * sizeof *p->ins);
+    p->pool = ad_carve(&at, pool * sizeof *p->pool);
+    p->stage = ad_carve(&at, stages * sizeof *p->stage);
+    p->out = ad_carve(&at, (size_t)ir->nout * sizeof *p->out);
+    p->slot = ad_carve(&at, n * sizeof *p->slot);
+    p->buffer = ad_carve(&at, n * sizeof *p->buffer);
+    return true;
+}
+
+bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
 {
     int64_t pool = 3 * (int64_t)ir->nout + ir->words;
     ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .code.ok = true};
-    size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3;
-    s.mark = calloc(n, sizeof *s.mark);
-    s.left = ad_long_array((n + 1) * sizeof *s.left);
-    s.spot = ad_long_array(n * sizeof *s.spot);
-    s.h.next = malloc(n * sizeof *s.h.next);
-    s.h.one = malloc((n + 1) * sizeof *s.h.one);
-    p->place = ad_long_array(n * sizeof *p->place);
-    p->buffer = malloc(n * sizeof *p->buffer);
-    p->slot = reuse ? malloc(n * sizeof *p->slot) : NULL;
-    p->ins = ad_long_array(n * sizeof *p->ins);
-    p->stage = malloc(stages * sizeof *p->stage);
-    p->pool = ad_long_array(((size_t)pool + 1) * sizeof *p->pool);
-    p->out = malloc(((size_t)ir->nout + 1) * sizeof *p->out);
-    bool ok = s.mark && s.left && s.spot && s.h.next && s.h.one && p->place && p->buffer && p->ins &&
-              p->stage && p->pool && p->out && (p->slot || !reuse) && pool < INT32_MAX - 64 &&
+    bool ok = pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) &&
               (!ir->stage || find_wide(&s));
     if (ok) {
+        if (!reuse)
+            p->slot = NULL;
         p->nplaces = ir->n + place_outputs(&s);
-        s.h.one[0] = 0;
         if (reuse)
             ok = ad_code_begin(&s.code, p, s.spot, pool);
         ok = ok && plan_nodes(&s) && copy_outputs(&s) && s.code.ok;
@@ -464,11 +499,6 @@ bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse)
     }
     for (int k = 0; k < AD_KINDS; k++)
         free(s.h.large[k]);
-    free(s.h.next);
-    free(s.h.one);
-    free(s.spot);
     free(s.pending);
-    free(s.left);
-    free(s.mark);
     return ok;
 }

@@ -46,17 +46,17 @@ typedef struct ad_heap {
     int32_t *large[AD_KINDS], nlarge[AD_KINDS], cap[AD_KINDS];
     ad_spot *
         one; /* those of one number, fixed, as what they hold has them: the last is taken first, as with the others */
-    int32_t none;
+    uint32_t none;
 } ad_heap;
 
 typedef struct ad_planner {
-    const ad_ir *ir;
+    ad_ir *ir;
     ad_program *p;
     ad_coder code;
     ad_heap h;
     uint8_t *mark; /* by node */
-    int32_t *
-        left; /* by buffer + 1: operands and outputs still to come that are the value in it, or a part of it */
+    uint32_t
+        *left; /* by buffer + 1: operands and outputs still to come that are what is in it, or a part of it */
     ad_spot *spot; /* by place */
     int32_t *pending, npending, pending_cap, outside_cap;
     bool reuse;

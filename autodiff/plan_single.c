@@ -16,14 +16,14 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
     const ad_node *const node = ir->node;
     const int32_t *const order = ir->order, *const uses = ir->uses;
     ad_spot *const spot = s->spot, *const one = s->h.one;
-    int32_t *const left = s->left;
+    uint32_t *const left = s->left;
     ad_place *const place = p->place;
-    int32_t none = s->h.none;
+    uint32_t none = s->h.none;
     left[0] = INT32_MAX; /* values elsewhere live on */
     for (; k < end; k++) {
-        int32_t i = order[k];
-        if (i < 0)
+        if (order[k] < 0)
             break;
+        uint32_t i = (uint32_t)order[k];
         if (far && k + LATER < ir->n) {
             const ad_node *later = &node[order[k + LATER] ^ -(order[k + LATER] < 0)],
                           *soon = &node[order[k + SOON] ^ -(order[k + SOON] < 0)];
@@ -35,25 +35,24 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
             }
         }
         const ad_node *v = &node[i];
-        int two = v->nargs > 1;
-        int32_t x = v->arg[0], y = v->arg[two];
+        uint32_t two = v->nargs > 1, x = (uint32_t)v->arg[0], y = (uint32_t)v->arg[two];
         ad_spot sx = spot[x], sy = spot[y];
-        int32_t bx = ad_hold(sx) >> 1, by = ad_hold(sy) >> 1;
-        bool same = bx == by;
-        int32_t lx = left[bx] - 1 - (same & two), ly = same ? lx : left[by] - two;
-        bool x_dies = !lx, y_dies = !ly;
-        if ((x_dies & ~ad_hold(sx)) | (y_dies & ~ad_hold(sy)) | (x_dies & same & (x != y)))
+        uint32_t bx = (uint32_t)sx >> 1, by = (uint32_t)sy >> 1, same = bx == by;
+        uint32_t lx = left[bx] - 1 - (same & two), ly = left[by] - two;
+        ly += (lx - ly) & -same;
+        uint32_t x_dies = !lx, y_dies = !ly;
+        if ((x_dies & ~(uint32_t)sx) | (y_dies & ~(uint32_t)sy)) /* a part of more */
             break;
         left[bx] = lx;
         left[by] = ly;
-        if ((ad_slot(sx) | ad_slot(sy)) &
-            (INT32_MIN | 1)) { /* from elsewhere, for the first time in this run */
-            ad_code_slot(&s->code, x);
-            ad_code_slot(&s->code, y);
+        if ((sx | sy) &
+            ((uint64_t)1 << 63 | (uint64_t)1 << 32)) { /* from elsewhere, for the first time in this run */
+            ad_code_slot(&s->code, (int32_t)x);
+            ad_code_slot(&s->code, (int32_t)y);
         }
-        bool neither = !x_dies & !y_dies;
-        ad_spot to = one[none - (none > 0)];
-        if (neither & !none) {
+        uint32_t neither = (x_dies | y_dies) ^ 1;
+        ad_spot to = one[none];
+        if (none < neither) {
             int32_t b = ad_new_buffer(s, 1, 0, false);
             to = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
         } else {
@@ -61,13 +60,14 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
         }
         to ^= (to ^ sy) & -(uint64_t)y_dies;
         to ^= (to ^ sx) & -(uint64_t)x_dies;
-        one[none] = sy;
-        none += x_dies & y_dies & !same;
-        left[ad_hold(to) >> 1] = uses[i];
+        one[none + 1] = sy;
+        none += x_dies & y_dies & (same ^ 1);
+        uint32_t held = (uint32_t)to >> 1;
+        left[held] = (uint32_t)uses[i];
         spot[i] = to;
         place[i].rows = place[i].cols = 1;
         place[i].where = AD_AT_BUFFER;
-        place[i].index = (ad_hold(to) >> 1) - 1;
+        place[i].index = (int32_t)held - 1;
         place[i].offset = 0;
     }
     s->h.none = none;
@@ -88,30 +88,30 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
     const int32_t *const order = ir->order, *const origin = ir->origin;
     ad_ins *ins = p->ins + p->nins;
     int32_t *const pool = p->pool, *const code = p->code;
-    int32_t npool = p->npool, at = p->ncode, op = c->op, count_at = c->count_at;
+    uint32_t npool = (uint32_t)p->npool, at = (uint32_t)p->ncode, count_at = (uint32_t)c->count_at;
+    int op = c->op;
     int64_t flops = 0;
     p->nins = c->run.end = p->nins + end - k;
     for (; k < end; k++, ins++) {
-        int32_t i = order[k];
+        uint32_t i = (uint32_t)order[k];
         const ad_node *v = &node[i];
-        int two = v->nargs > 1;
-        int32_t x = v->arg[0], y = v->arg[two];
+        uint32_t two = v->nargs > 1, x = (uint32_t)v->arg[0], y = (uint32_t)v->arg[two];
         ins->op = v->op;
         ins->nargs = v->nargs;
         ins->nattr = 0;
-        ins->at = npool;
+        ins->at = (int32_t)npool;
         ins->origin = origin[i];
-        pool[npool] = i;
-        pool[npool + 1] = x;
-        pool[npool + 2] = y; /* there is room for one more */
+        pool[npool] = (int32_t)i;
+        pool[npool + 1] = (int32_t)x;
+        pool[npool + 2] = (int32_t)y; /* there is room for one more */
         npool += 2 + two;
         /* the tuple is written as if it began a group */
-        bool begins = v->op != op;
+        uint32_t begins = v->op != op;
         op = v->op;
         code[at] = op;
         code[at + 1] = 0;
         count_at = begins ? at + 1 : count_at;
-        at += begins ? 2 : 0;
+        at += 2 * begins;
         code[at] = ad_slot(spot[i]) >> 1;
         code[at + 1] = ad_slot(spot[x]) >> 1;
         code[at + 2] = ad_slot(spot[y]) >> 1;
@@ -119,10 +119,10 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
         code[count_at]++;
         flops += ad_ops[op].cost;
     }
-    p->npool = npool;
-    p->ncode = at;
+    p->npool = (int32_t)npool;
+    p->ncode = (int32_t)at;
     c->op = op;
-    c->count_at = count_at;
+    c->count_at = (int32_t)count_at;
     p->report.flops += (double)flops;
     return k;
 }

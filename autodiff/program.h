@@ -19,9 +19,12 @@ typedef struct ad_ir {
     ad_node *node;
     int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
     int32_t *stage;        /* odd: row by row; set by ad_pass_group; NULL: all 0 */
-    int32_t *order;        /* in which nodes are planned, ~i unless it is AD_SINGLE; NULL: as they stand */
-    int32_t *uses;         /* how many operands and outputs a node is; NULL unless it was folded */
-    uint8_t *trait;        /* AD_IS_...; NULL unless it was folded */
+    int32_t
+        *order; /* in which nodes are planned, ~i unless it is AD_SINGLE; NULL: as they stand; in scratch */
+    void *scratch; /* what the passes need while they run; each begins with what the last one left */
+    size_t scratch_size;
+    int32_t *uses;  /* how many operands and outputs a node is; NULL unless it was folded */
+    uint8_t *trait; /* AD_IS_...; NULL unless it was folded */
     int32_t n, next, ext_cap;
     int64_t words;     /* at most: what instructions of all nodes have in their pool */
     bool batch, pairs; /* some node has a batch of rows; some node is the derivative of tanh */
@@ -90,6 +93,14 @@ static inline void *ad_long_array(size_t bytes)
     return p;
 }
 
+/* Memory in one block: the next part of it, so many bytes. */
+static inline void *ad_carve(char **at, size_t bytes)
+{
+    char *p = *at;
+    *at += (bytes + 63) / 64 * 64;
+    return p;
+}
+
 typedef struct ad_place { /* where a value lives */
     int32_t rows, cols;   /* as on the tape */
     int32_t where, index; /* AD_AT_...; which input, output or buffer */
@@ -134,7 +145,7 @@ struct ad_program {
     int block;                  /* rows of the batch in a block */
     int32_t *outside, noutside; /* places in the memory of inputs and outputs */
     ad_stage *stage;
-    ad_place *place;
+    ad_place *place; /* begins the block that also has ins, pool, slot, buffer, stage and out */
     ad_buffer *buffer;
     ad_ins *ins;
     int32_t *pool;
@@ -183,6 +194,8 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
 HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                          bool fold);
 HIDDEN void ad_ir_free(ad_ir *ir);
+HIDDEN void *ad_ir_scratch(ad_ir *ir,
+                           size_t bytes); /* at least so many, as they are where there are enough; or NULL */
 HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
 HIDDEN bool ad_pass_fold(ad_ir *ir);                  /* all of it once more, of nodes that a pass made */
 HIDDEN int32_t ad_fold_scale(const ad_ir *ir, const ad_node *n); /* fold_scale.c */
@@ -193,7 +206,8 @@ HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 /* order.c: equal operations of single numbers beside each other. */
 HIDDEN bool ad_pass_order(ad_ir *ir);
 /* plan.c: instructions, places and buffers; with reuse of memory also runs of scalar instructions as code. */
-HIDDEN bool ad_pass_plan(const ad_ir *ir, ad_program *p, bool reuse);
+HIDDEN bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse);
+HIDDEN size_t ad_plan_scratch(int64_t nodes, int nout); /* what order.c and plan.c need */
 /* value.c */
 HIDDEN int64_t ad_scratch_of(int op, const int32_t attr[], int64_t cols);
 
