@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: MIT */
 #include "emit.h"
 
+#include "scan.h"
+
 #include <ctype.h>
 
 static bool identifier(const char *s)
@@ -84,7 +86,7 @@ static bool start(ad_emitter *e)
     }
     int32_t results = p->nplaces, *link = ad_em_room(e, ((size_t)p->nins + 1) * sizeof *link);
     if (link)
-        ad_em_links(e, link);
+        ad_scan_links(p, link);
     for (int32_t i = 0; i < p->nins && !e->failed; i++) {
         const ad_ins *ins = &p->ins[i];
         em_value *v = &e->value[p->pool[ins->at]];
@@ -98,12 +100,14 @@ static bool start(ad_emitter *e)
         if (v->unit < 0)
             return false;
         const em_unit *u = &e->top->unit[v->unit];
-        if (link[i] > i) { /* the one forward, which comes first */
-            v->marks = e->kept + 1;
-            e->value[p->pool[p->ins[link[i]].at]].marks = v->marks;
-            e->kept += u->marks;
-        }
         int64_t bind = e->place[p->pool[ins->at]].rows;
+        if (link[i] > i) { /* the one forward, which comes first */
+            em_value *back = &e->value[p->pool[p->ins[link[i]].at]];
+            back->marks = v->marks = e->kept + 1;
+            back->marks_rows = v->marks_rows = e->kept_rows;
+            e->kept += u->marks + (bind > 0 ? bind * u->marks_rows : 0);
+            e->kept_rows += bind < 0 ? -bind * u->marks_rows : 0;
+        }
         int64_t fixed = u->work + (bind > 0 ? bind * u->work_rows : 0),
                 rows = bind < 0 ? -bind * u->work_rows : 0;
         e->inner = fixed > e->inner ? fixed : e->inner;
@@ -197,8 +201,11 @@ static void chunk_text(ad_emitter *e, int32_t c)
     ad_say(body, "(void)batch, (void)in, (void)out, (void)work;\n");
     addresses(e, body, 1);
     for (int32_t i = 0; i < e->p->nplaces && c == 0; i++) /* until their loop forward has run */
-        if (e->value[i].marks && em_ins_of(e, i)->op == OP_SCAN)
-            ad_say(body, "k_loop_forget(work + %lld);\n", (long long)(e->kept_at + e->value[i].marks - 1));
+        if (e->value[i].marks && em_ins_of(e, i)->op == OP_SCAN) {
+            ad_say(body, "k_loop_forget(");
+            ad_em_marks(e, body, &e->value[i]);
+            ad_say(body, ");\n");
+        }
     ad_say(body, "%sreturn 0;\n}\n", t.s ? t.s : "");
     for (int32_t k = 0; k < e->touched.n; k++) {
         int32_t i = e->touched.at[k];
@@ -300,8 +307,6 @@ bool ad_em_program(ad_emitter *e)
 {
     if (!start(e) || !ad_em_group_all(e) || !ad_em_store_all(e))
         return false;
-    e->kept_at = e->work;
-    e->work += e->kept;
     for (int32_t c = 0; c < e->chunk.n; c++)
         chunk_text(e, c);
     if (e->chunk.n > 1)
@@ -334,8 +339,8 @@ static void file(ad_emitter *e)
            "size_t %s_work(int batch);\n"
            "int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work);\n\n"
            "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
-           e->name, e->name, e->name, (long long)(e->work + e->inner),
-           (long long)(e->work_rows + e->inner_rows));
+           e->name, e->name, e->name, (long long)(e->work + e->kept + e->inner),
+           (long long)(e->work_rows + e->kept_rows + e->inner_rows));
     if (e->body.s && strstr(e->body.s, "ALWAYS_INLINE"))
         ad_say(&e->out, "%s", inlines);
     if (e->body.s && strstr(e->body.s, "STEPS "))

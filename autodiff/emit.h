@@ -48,17 +48,17 @@ typedef struct em_value {
     int32_t n, rows, cols; /* of a unit */
     int32_t times;         /* rows of a unit in a batch; 0 without a batch */
     uint8_t how, where;
-    bool variable, stored; /* has a C variable; needs memory */
-    bool crosses, whole;   /* is read by another function; is read as a whole batch */
-    bool rows_kept;        /* is read after its loop over the batch */
-    int32_t stage, group;  /* where it is computed */
-    int32_t last;          /* the order of the group that reads it last */
-    int32_t inside;        /* it lives in the memory of that output, from `offset`; -1 */
-    int64_t offset;        /* there, or in the workspace */
-    int32_t next_end;      /* another value whose memory ends with the same group, + 1 */
-    int32_t part_of;       /* its memory is that value's, + 1; 0 */
-    int32_t results, unit; /* of an object: its first result; the function of the text that runs it */
-    int64_t marks;         /* of a loop: where its checkpoints are in e->kept, + 1; 0 */
+    bool variable, stored;     /* has a C variable; needs memory */
+    bool crosses, whole;       /* is read by another function; is read as a whole batch */
+    bool rows_kept;            /* is read after its loop over the batch */
+    int32_t stage, group;      /* where it is computed */
+    int32_t last;              /* the order of the group that reads it last */
+    int32_t inside;            /* it lives in the memory of that output, from `offset`; -1 */
+    int64_t offset;            /* there, or in the workspace */
+    int32_t next_end;          /* another value whose memory ends with the same group, + 1 */
+    int32_t part_of;           /* its memory is that value's, + 1; 0 */
+    int32_t results, unit;     /* of an object: its first result; the function of the text that runs it */
+    int64_t marks, marks_rows; /* of a loop: where its checkpoints are among those kept, + 1; 0 */
     em_entry *view;
 } em_value;
 
@@ -88,7 +88,8 @@ typedef struct em_unit { /* a function of the text for a program (p) or an objec
     const void *of;
     char kind;
     int64_t work, work_rows; /* numbers; for each row of its batch */
-    int64_t marks; /* numbers that outlast it: checkpoints from a loop forward for the one backward */
+    int64_t marks,
+        marks_rows; /* numbers that outlast it: checkpoints from a loop forward for the one backward */
 } em_unit;
 
 typedef struct ad_emitter {
@@ -121,7 +122,7 @@ typedef struct ad_emitter {
     em_list order;                    /* all groups */
     int64_t work, work_rows, scratch; /* numbers; for each row of the batch; where kernels have scratch */
     int64_t inner, inner_rows;        /* after these: the greediest function that is called */
-    int64_t kept, kept_at;            /* numbers of checkpoints, the last of work; where they begin */
+    int64_t kept, kept_rows;          /* between: checkpoints that outlast such a call */
     bool inlined;                     /* into the loop that runs it */
     uint8_t *used; /* by value, of a function: 1 its address, 2 that of its rows, 4 listed in touched */
     em_list touched;
@@ -136,8 +137,6 @@ HIDDEN bool ad_em_program(ad_emitter *e);
 HIDDEN bool ad_em_results(ad_emitter *e); /* a value for each result of each object */
 HIDDEN int32_t ad_em_result_at(const ad_emitter *e, int32_t object,
                                int64_t *offset); /* whose memory that is */
-/* By instruction: the loop with which a loop of the text shares checkpoints; -1. */
-HIDDEN void ad_em_links(const ad_emitter *e, int32_t link[]);
 /* Its function, of a loop with or without checkpoints that outlast it; -1: it cannot be emitted. */
 HIDDEN int32_t ad_em_unit(ad_emitter *e, const ad_object *o, bool linked);
 HIDDEN void ad_em_unit_name(const ad_emitter *e, int32_t unit, char out[120]);
@@ -165,6 +164,8 @@ HIDDEN bool ad_em_pointwise(const ad_emitter *e, const em_ref *r, int32_t n); /*
 HIDDEN bool ad_em_store_all(ad_emitter *e);
 HIDDEN bool ad_em_in_scope(const ad_emitter *e, int32_t value, const em_group *g);      /* its variable */
 HIDDEN int64_t ad_sayress(ad_emitter *e, ad_text *t, int32_t value, const em_group *g); /* name; offset */
+/* emit_call.c: where a loop keeps its checkpoints, in C */
+HIDDEN void ad_em_marks(const ad_emitter *e, ad_text *t, const em_value *v);
 /* emit_loop.c, emit_call.c */
 HIDDEN void ad_em_write_group(ad_emitter *e, ad_text *t, const em_group *g);
 HIDDEN void ad_em_element(ad_emitter *e, ad_text *t, em_entry x, const em_group *g);

@@ -96,6 +96,12 @@ static void kernel(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, 
            ad_ops[ins->op].name);
 }
 
+void ad_em_marks(const ad_emitter *e, ad_text *t, const em_value *v)
+{
+    ad_say(t, "work + %lld + (size_t)batch * %lld", (long long)(e->work + v->marks - 1),
+           (long long)(e->work_rows + v->marks_rows));
+}
+
 /* A call, a loop, a root: pointers to operands and results, the batch it binds, room behind that of all values. */
 static void object(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, int32_t value)
 {
@@ -117,9 +123,11 @@ static void object(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, 
     ad_em_unit_name(e, v->unit, name);
     rows_text(rows, v, g);
     ad_say(t, "};\nconst int code = %s((int)(%s), given, results, work + %lld + (size_t)batch * %lld", name,
-           rows, (long long)e->work, (long long)e->work_rows);
-    if (v->marks)
-        ad_say(t, ", work + %lld", (long long)(e->kept_at + v->marks - 1));
+           rows, (long long)(e->work + e->kept), (long long)(e->work_rows + e->kept_rows));
+    if (v->marks) {
+        ad_say(t, ", ");
+        ad_em_marks(e, t, v);
+    }
     ad_say(t, ");\n");
     ad_say(t, "if (code)\nreturn code;\n}\n");
 }

@@ -77,7 +77,7 @@ static int32_t unit_new(ad_emitter *e, const void *of, char kind, int64_t work, 
         top->unit = u;
         top->units_cap = cap;
     }
-    top->unit[top->nunits] = (em_unit){of, kind, work, work_rows, 0};
+    top->unit[top->nunits] = (em_unit){of, kind, work, work_rows, 0, 0};
     return top->nunits++;
 }
 
@@ -103,8 +103,8 @@ static int32_t function(ad_emitter *e, const ad_func *f, bool looped)
     snprintf(sub.tag, sizeof sub.tag, "_%d", unit + 1);
     bool ok = ad_em_program(&sub);
     e->failed = e->failed || sub.failed;
-    e->top->unit[unit].work = sub.work + sub.inner;
-    e->top->unit[unit].work_rows = sub.work_rows + sub.inner_rows;
+    e->top->unit[unit].work = sub.work + sub.kept + sub.inner;
+    e->top->unit[unit].work_rows = sub.work_rows + sub.kept_rows + sub.inner_rows;
     ad_em_release(&sub);
     return ok ? unit : -1;
 }
@@ -160,8 +160,8 @@ static void loop_room(em_unit *u, const ad_loop *l, const em_unit *carries, int6
     bool scan = !l->back;
     for (int i = 0; i < l->nstep; i++)
         room(u, f->in[l->nshared + l->ncarry + i], 1);
-    for (int i = 0; i < l->ncarry; i++)
-        room(u, f->out[i], 2);
+    for (int i = 0; i < l->ncarry; i++) /* forward the last, a spare one, where it begins; adjoints */
+        room(u, f->out[i], scan ? 3 : 2);
     for (int i = l->ncarry; i < f->nout && scan; i++)
         room(u, f->out[i], 1);
     for (int i = 0; i < l->nseeds; i++)
@@ -172,6 +172,7 @@ static void loop_room(em_unit *u, const ad_loop *l, const em_unit *carries, int6
         room(u, f->in[l->sum[i]], 2);
     if (u->kind == 'm') {
         u->marks = marks.work + LOOP_HEAD;
+        u->marks_rows = marks.work_rows;
     } else if (!scan) {
         u->work += marks.work;
         u->work_rows += marks.work_rows;
@@ -199,6 +200,7 @@ static int32_t loop(ad_emitter *e, const ad_loop *l, char kind)
     if (unit < 0)
         return -1;
     e->top->unit[unit].marks = u.marks;
+    e->top->unit[unit].marks_rows = u.marks_rows;
     ad_text *t = &e->top->body;
     char name[120], names[2][120] = {"0", "0"}, own[2][136] = {"0", "0"};
     ad_em_unit_name(e, unit, name);
@@ -232,7 +234,7 @@ static int32_t loop(ad_emitter *e, const ad_loop *l, char kind)
            2 * (f->nin + f->nout + nout + l->nsums) + 1);
     ad_say(t, "em_run run = {in, out, src, src + %d, dst, buffer, work, 0, %s, 0, batch};\n", f->nin,
            marked ? "marks" : "0");
-    ad_say(t, "return k_loop_%s(&loop, &run);\n}\n", backward ? "back" : steps ? "scan_steps" : "scan");
+    ad_say(t, "return k_loop_%s(&loop, &run);\n}\n", backward ? "back" : "scan");
     return unit;
 }
 
@@ -259,16 +261,6 @@ static int32_t root(ad_emitter *e, const ad_object *o)
     ad_say(t, "};\n");
     ad_say(t, "const REAL *src[%d];\nreturn k_newton(&root, batch, in, out[0], src, work);\n}\n", o->nin);
     return unit;
-}
-
-void ad_em_links(const ad_emitter *e, int32_t link[])
-{
-    ad_scan_links(e->p, link);
-    for (int32_t i = 0; i < e->p->nins; i++) {
-        int32_t other = link[i];
-        if (other >= 0 && !ad_em_steps_fit((const ad_loop *)ad_ins_object(e->p, &e->p->ins[i])))
-            link[i] = link[other] = -1;
-    }
 }
 
 int32_t ad_em_unit(ad_emitter *e, const ad_object *o, bool linked)

@@ -87,8 +87,11 @@ static void K(loop_steps)(const em_loop *l, em_run *s, int64_t k, const REAL **s
         src[i] = K(loop_get)(l->in[i], s->batch, l->count, k, s->in[i], s->buffer[i - steps]);
 }
 
+/* Step k; of a loop forward with its collected values, whose buffers follow those of step values. */
 static int K(loop_forward)(const em_loop *l, em_run *s, int64_t k, const REAL *from, REAL *to)
 {
+    const int collected = l->back ? 0 : l->ncollect;
+    REAL **collect = s->buffer + l->nstep - l->ncarry;
     for (int i = 0; i < l->ncarry; i++) {
         int64_t n = K(loop_size)(l->out[i], s->batch);
         s->src[l->nshared + i] = from;
@@ -97,7 +100,12 @@ static int K(loop_forward)(const em_loop *l, em_run *s, int64_t k, const REAL *f
         to += n;
     }
     K(loop_steps)(l, s, k, s->src);
-    return l->f(s->batch, s->src, s->dst, s->work);
+    for (int i = l->ncarry; i < l->ncarry + collected; i++)
+        s->dst[i] = K(loop_at)(l->out[i], s->batch, k, s->out[i], collect[i]);
+    int status = l->f(s->batch, s->src, s->dst, s->work);
+    for (int i = l->ncarry; i < l->ncarry + collected && !status; i++)
+        K(loop_put)(l->out[i], s->batch, l->count, k, s->out[i], collect[i]);
+    return status;
 }
 
 /* Step k backward from its carry. */
@@ -202,66 +210,38 @@ static int K(loop_descend)(const em_loop *l, em_run *s, em_marks *m, int64_t end
     return status;
 }
 
-static int K(loop_scan)(const em_loop *l, em_run *s)
-{
-    const int steps = l->nshared + l->ncarry, b = s->batch;
-    REAL **step = s->buffer + 2 * l->ncarry, **collect = step + l->nstep, *room = s->work;
-    for (int i = 0; i < 2 * l->ncarry + l->nstep + l->ncollect; i++) {
-        int k = i - 2 * l->ncarry - l->nstep;
-        s->buffer[i] = room;
-        room += K(loop_size)(i < 2 * l->ncarry ? l->out[i / 2]
-                             : k < 0           ? l->in[steps + k + l->nstep]
-                                               : l->out[l->ncarry + k],
-                             b);
-    }
-    for (int i = 0; i < steps; i++)
-        s->src[i] = s->in[i];
-    for (int64_t k = 0; k < l->count; k++) {
-        for (int i = 0; i < l->ncarry; i++)
-            s->dst[i] = k == l->count - 1 ? s->out[i] : s->buffer[2 * i + (k & 1)];
-        for (int i = 0; i < l->nstep; i++)
-            s->src[steps + i] = K(loop_get)(l->in[steps + i], b, l->count, k, s->in[steps + i], step[i]);
-        for (int i = l->ncarry; i < l->ncarry + l->ncollect; i++)
-            s->dst[i] = K(loop_at)(l->out[i], b, k, s->out[i], collect[i - l->ncarry]);
-        int status = l->f(b, s->src, s->dst, room);
-        if (status)
-            return status;
-        for (int i = l->ncarry; i < l->ncarry + l->ncollect; i++)
-            K(loop_put)(l->out[i], b, l->count, k, s->out[i], collect[i - l->ncarry]);
-        for (int i = 0; i < l->ncarry; i++)
-            s->src[l->nshared + i] = s->dst[i];
-    }
-    return AD_OK;
-}
-
 /* The state that a loop forward leaves for the one backward stands before its checkpoints: is it there, top, first. */
 enum { LOOP_HEAD = 8 };
 static void K(loop_forget)(REAL *marks) { K(loop_note)(marks, 0, 0); }
 
-/* A loop with text of its own; with room for them, it leaves the checkpoints that the loop backward would make first. */
-static int K(loop_scan_steps)(const em_loop *l, em_run *s)
+/* With room for them it leaves the checkpoints that the loop backward would make first. */
+static int K(loop_scan)(const em_loop *l, em_run *s)
 {
-    em_marks m = K(loop_marks)(l, s, s->marks ? s->marks + LOOP_HEAD : s->work);
-    REAL *end = s->work;
+    const int steps = l->nshared + l->ncarry;
     int status = AD_OK;
+    for (int i = 0; i < l->nstep + l->ncollect; i++) {
+        s->buffer[i] = s->work;
+        s->work += K(loop_size)(i < l->nstep ? l->in[steps + i] : l->out[l->ncarry + i - l->nstep], s->batch);
+    }
+    for (int i = 0; i < l->nshared; i++)
+        s->src[i] = s->in[i];
+    em_marks m = K(loop_marks)(l, s, s->marks ? s->marks + LOOP_HEAD : s->work);
+    REAL *last = s->marks ? s->work : m.carries + s->numbers, *spare = last + s->numbers;
+    s->work = spare + s->numbers;
     if (s->marks) {
-        s->work += s->numbers;
         status = K(loop_descend)(l, s, &m, l->count);
-        if (!status)
-            status = l->ahead(l->count - 1, l->count, m.path + (l->count - 1 - m.first) * s->numbers, end, 0,
-                              s->in, s->out, s->work);
         K(loop_note)(s->marks, 1, m.top);
         K(loop_note)(s->marks, 2, m.first);
         K(loop_note)(s->marks, 3, m.path - m.carries);
         K(loop_note)(s->marks, 0, 1);
-    } else {
-        status = l->ahead(0, l->count, m.carries, m.carries, 0, s->in, s->out, m.carries + s->numbers);
-        end = m.carries;
+        m.path += (l->count - 1 - m.first) * s->numbers;
     }
+    if (!status)
+        status = K(loop_ahead)(l, s, s->marks ? l->count - 1 : 0, l->count, m.path, last, 0, spare);
     for (int i = 0; i < l->ncarry && !status; i++) {
         int64_t size = K(loop_size)(l->out[i], s->batch);
-        memcpy(s->out[i], end, (size_t)size * sizeof *end);
-        end += size;
+        memcpy(s->out[i], last, (size_t)size * sizeof *last);
+        last += size;
     }
     return status;
 }
