@@ -164,9 +164,9 @@ int32_t ad_fold_node(ad_fold *f, ad_node *n, int32_t origin)
     } else if (n->op == OP_MATMUL) {
         transposes(f, n);
     }
-    if (kind != AD_LEAF || n->op == OP_EYE)
-        if (!compute(f, n))
-            return -1;
+    bool constant = n->op == OP_EYE || (kind != AD_LEAF && (f->trait[ad_ir_args(ir, n)[0]] & AD_IS_CONST));
+    if (constant && !compute(f, n))
+        return -1;
     return n->op == OP_INPUT ? ad_fold_keep(f, n, origin) : ad_fold_share(f, n, origin);
 }
 

@@ -73,23 +73,31 @@ static inline uint32_t ad_hash_of(ad_kind k, int32_t x, int32_t y)
     return (uint32_t)(h >> 32);
 }
 
+/* The tags of a line: the highest bit of a byte is set where it may be that of the hash (where it is, and seldom above one
+ * that is); where it is free. */
+static inline uint64_t ad_tags_same(uint64_t tags, uint32_t hash)
+{
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t differ = tags ^ (hash >> 25 | 0x80) * each;
+    return (differ - each) & ~differ & each << 7;
+}
+static inline uint64_t ad_tags_left(uint64_t tags) { return ~tags & 0x8080808080808080u; }
+
 /* A short node to which no rule applies: an equal one, or itself. g is a copy of *f, for its pointers. */
 static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int op, int two, int32_t x,
                                     int32_t y, int32_t origin)
 {
-    const uint64_t each = 0x0101010101010101u, high = 0x8080808080808080u, one = 0x0000000100000001u;
+    const uint64_t one = 0x0000000100000001u;
     int32_t second = y & -two, line = (x > y ? x : y) / AD_LINE_OF, i = g->ir->n;
     uint32_t hash = ad_hash_of(k, x, second);
-    uint64_t tags = g->tags[line], tag = hash >> 25 | 0x80, differ = tags ^ tag * each, left = ~tags & high;
-    bool found = (differ - each) & ~differ & high;
-    if (!left && !found) { /* the other operand may have room */
+    uint64_t tags = g->tags[line], same = ad_tags_same(tags, hash), left = ad_tags_left(tags);
+    if (!left && !same) { /* the other operand may have room */
         line = (x > y ? y : x) / AD_LINE_OF;
         tags = g->tags[line];
-        differ = tags ^ tag * each;
-        left = ~tags & high;
-        found = (differ - each) & ~differ & high;
+        same = ad_tags_same(tags, hash);
+        left = ad_tags_left(tags);
     }
-    if (__builtin_expect(found || !left, 0)) { /* or has one that looks the same */
+    if (__builtin_expect(same || !left, 0)) { /* or has one that looks the same */
         ad_node n = {.arg = {x, second}};
         memcpy(&n, &k, sizeof k);
         i = ad_fold_found(f, &n, x, y, hash);
@@ -97,7 +105,7 @@ static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int
             return i;
     } else {
         int at = __builtin_ctzll(left) / 8;
-        g->tags[line] = tags | tag << 8 * at;
+        g->tags[line] = tags | (uint64_t)(hash >> 25 | 0x80) << 8 * at;
         g->line[line][at] = i;
     }
     g->ir->n = i + 1;

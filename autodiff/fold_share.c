@@ -140,22 +140,24 @@ static int32_t found_in_rest(ad_fold *f, const ad_node *n, uint32_t hash)
 
 int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t x, int32_t y, uint32_t hash)
 {
-    uint8_t tag = (uint8_t)(hash >> 25 | 0x80);
-    int32_t lines[2] = {(x > y ? x : y) / AD_LINE_OF, (x > y ? y : x) / AD_LINE_OF};
-    for (int l = 0; l < 2; l++)
-        for (int k = 0; k < AD_LINE; k++) {
-            uint64_t *tags = &f->tags[lines[l]];
-            uint8_t t = (uint8_t)(*tags >> 8 * k);
-            int32_t *i = &f->line[lines[l]][k];
-            if (!t) {
-                *tags |= (uint64_t)tag << 8 * k;
-                return *i = f->ir->n;
-            }
-            if (t == tag && equal(f->ir, at(f, *i), n)) {
+    int32_t larger = (x > y ? x : y) / AD_LINE_OF, other = (x > y ? y : x) / AD_LINE_OF;
+    for (int32_t line = larger;; line = other) {
+        uint64_t *tags = &f->tags[line], same = ad_tags_same(*tags, hash), left = ad_tags_left(*tags);
+        for (; same; same &= same - 1) {
+            int32_t i = f->line[line][__builtin_ctzll(same) / 8];
+            if (equal(f->ir, at(f, i), n)) {
                 f->ir->report.after_cse--;
-                return *i;
+                return i;
             }
         }
+        if (left) {
+            int k = __builtin_ctzll(left) / 8;
+            *tags |= (uint64_t)(hash >> 25 | 0x80) << 8 * k;
+            return f->line[line][k] = f->ir->n;
+        }
+        if (line == other)
+            break;
+    }
     return found_in_rest(f, n, hash);
 }
 

@@ -131,7 +131,7 @@ static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, i
                 need[a[i]] = 1;
             more += (n->op == OP_FILL) + (n->op == OP_div); /* a filled batch needs its number */
             *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
-            const ad_func *f = write_out ? ad_inlined(t, n) : NULL;
+            const ad_func *f = write_out && n->op == OP_CALL ? ad_inlined(t, n) : NULL;
             more += f ? 2 * f->inline_nodes : 0; /* were all of them quotients */
             *pool += f ? f->inline_pool : 0;
         }
@@ -218,7 +218,7 @@ static bool copy_node(copier *c, int32_t id)
     const int32_t *a = ad_args(t, n);
     int nargs = ad_nargs(t, n);
     ad_node m = *n;
-    const ad_func *f = ir->write_out ? ad_inlined(t, n) : NULL;
+    const ad_func *f = ir->write_out && n->op == OP_CALL ? ad_inlined(t, n) : NULL;
     if (f)
         return write_out(c, id, f);
     if (n->op == OP_RESULT && ir->write_out && ad_inlined(t, ad_at_id(t, a[0]))) {

@@ -342,27 +342,30 @@ static bool note_outside(ad_planner *s, int32_t place)
     return true;
 }
 
-/* A node that is no instruction: where its value is. */
-static bool place_alone(ad_planner *s, int32_t i, const ad_node *v)
+/* A node that is no instruction: where its value is. 1: it is one; -1: out of memory. */
+static inline int place_alone(ad_planner *s, int32_t i, const ad_node *v)
 {
     ad_place *at = &s->p->place[i];
     int64_t offset;
-    *at = (ad_place){.rows = v->rows, .cols = v->cols};
+    s->spot[i] = ad_spot_of(0, -2);
     if (v->op == OP_INPUT || v->op == OP_CONST) {
+        *at = (ad_place){.rows = v->rows, .cols = v->cols};
         place_leaf(at, v);
-        return true;
+    } else {
+        if (!s->reuse || !is_view(s->ir, v, &offset))
+            return 1;
+        int32_t a = ad_ir_args(s->ir, v)[0];
+        const ad_place *of = &s->p->place[a];
+        s->mark[i] |= VIEW;
+        *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
+        if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
+            s->left[of->index + 1] += (uint32_t)s->ir->uses[i] - 1;
+            s->spot[i] = ad_spot_of(2 * (of->index + 1), ad_own_slot(s->p, i));
+        }
     }
-    if (!s->reuse || !is_view(s->ir, v, &offset))
-        return false;
-    int32_t a = ad_ir_args(s->ir, v)[0];
-    const ad_place *of = &s->p->place[a];
-    s->mark[i] |= VIEW;
-    *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
-    if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
-        s->left[of->index + 1] += (uint32_t)s->ir->uses[i] - 1;
-        s->spot[i] = ad_spot_of(2 * (of->index + 1), -2);
-    }
-    return true;
+    if (at->where == AD_AT_INPUT || at->where == AD_AT_OUTPUT)
+        return note_outside(s, i) ? 0 : -1;
+    return 0;
 }
 
 static bool plan_node(ad_planner *s, int32_t i)
@@ -371,23 +374,25 @@ static bool plan_node(ad_planner *s, int32_t i)
     ad_program *p = s->p;
     const ad_node *v = &ir->node[i];
     ad_place *at = &p->place[i];
+    bool output = s->mark[i] & OUTPUT;
+    if (!output && !ad_is_elementwise(v->op)) {
+        int more = place_alone(s, i, v);
+        if (more <= 0)
+            return !more;
+    }
     const int32_t *a = ad_ir_args(ir, v);
     int m = ad_ir_nargs(ir, v);
-    bool elementwise = ad_ops[v->op].kind == AD_ELEMENTWISE, output = s->mark[i] & OUTPUT;
     s->spot[i] = ad_spot_of(0, -2);
-    bool alone = !elementwise && !output && place_alone(s, i, v);
-    if (!alone && !output)
+    if (!output)
         *at = (ad_place){.rows = v->rows, .cols = v->cols};
-    if (!alone && !place_result(s, i, v, a, m))
+    if (!place_result(s, i, v, a, m))
         return false;
-    if ((at->where == AD_AT_INPUT || at->where == AD_AT_OUTPUT) && !note_outside(s, i))
+    if (at->where == AD_AT_OUTPUT && !note_outside(s, i))
         return false;
     if (s->reuse)
         s->spot[i] = ad_spot_of(ad_hold(s->spot[i]), ad_own_slot(p, i));
-    if (!alone) {
-        count_flops(&p->report, ir, v);
-        emit(s, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
-    }
+    count_flops(&p->report, ir, v);
+    emit(s, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
     return s->code.ok;
 }
 
@@ -397,7 +402,7 @@ static bool plan_nodes(ad_planner *s)
     const ad_ir *ir = s->ir;
     int32_t now = 0;
     for (int32_t k = 0; k < ir->n; k++) {
-        while (s->code.open && !ir->stage) {
+        while (s->code.open && !ir->stage && ir->order[k] >= 0) {
             int32_t begun = k;
             k = ad_plan_singles(s, k);
             if (k == begun || k == ir->n)
