@@ -265,7 +265,13 @@ int hnn_data_load(int files, const char *const path[], const hnn_data_options *o
         size_t n = strlen(path[i]), size;
         const char *end = n > 4 ? path[i] + n - 4 : "";
         hnn_table t = {0};
-        if (strcmp(end, ".npy") == 0 || strcmp(end, ".npz") == 0)
+        if (l.o->derivatives && (strcmp(end, ".npy") != 0 || files > 1))
+            code = hnn_fail(
+                e, HNN_EARG,
+                "%s: derivatives in a file of their own (%.100s) belong to one .npy of states; text and "
+                ".npz have them in columns such as dq, dp",
+                path[i], l.o->derivatives);
+        else if (strcmp(end, ".npy") == 0 || strcmp(end, ".npz") == 0)
             code = hnn_table_arrays(path[i], l.o->derivatives, &t, e);
         else {
             char *bytes;
