@@ -354,8 +354,14 @@ static int set_up(cli *c, cli_setup *s, const char *models)
     status = pair_of(c, "radius", s->o.radius);
     if (status == CLI_OK && (models || !s->o.models))
         status = model_names(c, s, models ? models : "hnn,node", pattern);
-    for (int k = 0; k < s->o.models && status == CLI_OK; k++)
+    int texts = 0;
+    for (int k = 0; k < s->o.models && status == CLI_OK; k++) {
         status = one_model(c, s, &s->o.model[k], protocol);
+        texts += s->o.model[k].spec.model && !strcmp(s->o.model[k].spec.model, "text");
+    }
+    if (status == CLI_OK && !texts && (cli_has(c, "fit") || cli_has(c, "model-H")))
+        return cli_usage(c, "--%s is for --%s text", cli_has(c, "fit") ? "fit" : "model-H",
+                         s->single ? "model" : "models");
     return status;
 }
 
