@@ -187,7 +187,8 @@ typedef struct {
      * call (an implicit one by each), repeated by replay. 2: the same as emitted C where there is a compiler (ad_native; kept by
      * content, so a program is compiled once). Explicit and splitting rows, their compositions, collocation and avf rows. An implicit one makes as many
      * sweeps as leave a last change below 1e-14 of the state on a few steps made first; the program foretells that change in every
-     * step from the two before it; with `schedule` its steps are ordinary ones. A step in which a row fails or does not converge is made in the ordinary way. */
+     * step from the two before it; with `schedule` its steps are ordinary ones. A step in which a row fails or does not converge is made in the ordinary way.
+     * With tolerances steps are ordinary ones, and 2 makes the field emitted C, of the same bits, in this run and later ones. */
     int compiled;
 } ode_options;
 /* From the solver's time to t_end, backward when t_end < t. A fixed step that does not divide the interval ends with

@@ -26,6 +26,7 @@ struct ode_recorded {
     ad_work *work[ODE_PROGRAMS];
     ad_func *fn[ODE_PROGRAMS]; /* for recorded steps */
     ad_pool *pool;
+    int native;   /* the right-hand side is emitted C, where there is a compiler */
     double *room; /* split states, gathered parameters, blocks of results */
     size_t room_size;
     const void **in;
@@ -53,6 +54,8 @@ ODE_HIDDEN unsigned ode_recorded_kind(ode_recorded *r);
 /* Steps of lengths h [1, steps] (loop.c): the states and the times after each. */
 ODE_HIDDEN void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                                 const ad_var param[], int64_t checkpoints, ad_var *trajectory, ad_var *ends);
+/* From now on the right-hand side is emitted C; the bits are the same. */
+ODE_HIDDEN void ode_recorded_native(ode_recorded *r);
 /* Callback of ode_field.rows. */
 ODE_HIDDEN int ode_recorded_give(void *user, int what, int count, const int row[], const double t[],
                                  const double y[], double out[]);

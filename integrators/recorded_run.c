@@ -74,9 +74,26 @@ static ad_work *work_of(ode_recorded *r, int what)
             out[n++] = ode_jacobian(k < 2 ? r->dHdp : r->dHdq, k % 2 ? r->p : r->q);
     if (!r->program[what])
         r->program[what] = compile(r, 0, NULL, n, out);
+    if (what == ODE_OF_RHS && r->native && r->program[what]) {
+        ad_program *replay = r->program[what];
+        r->program[what] =
+            ad_native(replay, NULL, NULL); /* replays all the same where there is no compiler */
+        ad_program_free(replay);
+        if (!r->program[what])
+            ode_recorded_fail(r, ODE_EMEMORY, "recorded field: out of memory");
+    }
     if (r->program[what] && !(r->work[what] = ad_work_new(r->program[what], r->pool)))
         ode_recorded_fail(r, ODE_EMEMORY, "recorded field: out of memory");
     return r->work[what];
+}
+
+void ode_recorded_native(ode_recorded *r)
+{
+    if (r->native)
+        return;
+    ad_work_free(r->work[ODE_OF_RHS]);
+    r->work[ODE_OF_RHS] = NULL;
+    r->native = 1;
 }
 
 /* Scratch for `count` rows: the split state, parameters of the rows, blocks of results. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorded.h"
 #include "solver.h"
 
 /* What ode_new returns when there is no memory at all: constant, so that a caller never meets NULL. */
@@ -395,8 +396,11 @@ int ode_integrate(ode_solver *s, double t_end, ode_options *opt)
         return ode_fail(
             s, ODE_EINPUT,
             "ode_integrate: accepted steps are listed with tolerances; steps of a fixed h are known");
-    if (adaptive && o->compiled)
-        return ode_fail(s, ODE_EINPUT, "compiled steps: a fixed step h only, no tolerances");
+    if (adaptive && o->compiled && s->field.rows != ode_recorded_give)
+        return ode_fail(s, ODE_EINPUT,
+                        "compiled steps: the field is not a recorded one (ode_recorded_field)");
+    if (adaptive && o->compiled > 1)
+        ode_recorded_native(s->field.user);
     return adaptive ? ode_adaptive(s, t_end, o) : fixed(s, t_end, o);
 }
 int ode_only_one(ode_solver *s, const char *who)
