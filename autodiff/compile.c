@@ -20,6 +20,8 @@ void ad_program_free(ad_program *p)
         return;
     free(p->in);
     free(p->place);
+    free(p->buffer);
+    free(p->slot);
     free(p->outside);
     free(p->run);
     free(p->port);

@@ -39,6 +39,8 @@ void *ad_ir_scratch(ad_ir *ir, size_t bytes)
 
 int64_t ad_ir_const(ad_ir *ir, int64_t count)
 {
+    if (ir->nconsts + count > UINT32_MAX) /* more than a place can tell */
+        return -1;
     if (ir->nconsts + count > ir->consts_cap) {
         int64_t cap = 2 * (ir->nconsts + count) + 16;
         char *c = realloc(ir->consts, (size_t)cap * ir->k->size);

@@ -36,9 +36,31 @@ static bool put(ad_heap *h, const ad_program *p, int32_t b)
     return true;
 }
 
+static bool enlarge(void *at, size_t bytes)
+{
+    void **p = at, *more = realloc(*p, bytes);
+    *p = more ? more : *p;
+    return more;
+}
+
+/* Room for more buffers and what is known of them. */
+static bool more_buffers(ad_planner *s)
+{
+    size_t n = s->buffers_cap ? 2 * (size_t)s->buffers_cap : 64;
+    bool ok = enlarge(&s->p->buffer, n * sizeof *s->p->buffer) &&
+              (!s->reuse || enlarge(&s->p->slot, n * sizeof *s->p->slot)) &&
+              enlarge(&s->left, (n + 1) * sizeof *s->left) && enlarge(&s->h.next, n * sizeof *s->h.next) &&
+              enlarge(&s->h.one, (n + 2) * sizeof *s->h.one);
+    s->buffers_cap = ok ? (int32_t)n : s->buffers_cap;
+    return ok;
+}
+
+/* When out of memory it is the first one, and s->code.ok is false. */
 int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local)
 {
     ad_program *p = s->p;
+    if (p->nbuffers == s->buffers_cap && !more_buffers(s))
+        return s->code.ok = false;
     int32_t b = p->nbuffers++;
     p->buffer[b].fixed = fixed;
     p->buffer[b].per_row = per_row;
@@ -106,7 +128,7 @@ static void place_leaf(ad_place *at, const ad_node *n)
 {
     at->where = n->op == OP_INPUT ? AD_AT_INPUT : AD_AT_CONST;
     at->index = n->op == OP_INPUT ? n->arg[0] : 0;
-    at->offset = n->op == OP_INPUT ? 0 : ad_const_at(n->arg);
+    at->offset = n->op == OP_INPUT ? 0 : (uint32_t)ad_const_at(n->arg);
 }
 
 /* Whether a node is a part of its operand's memory as it stands, and where in it. */
@@ -119,14 +141,14 @@ static bool is_view(const ad_ir *ir, const ad_node *n, int64_t *offset)
         const ad_object *o = ir->object[n->arg[2]];
         const ad_node *of = &ir->node[n->arg[0]];
         *offset = ad_result_at(o, n->arg[1], of->rows > 0 ? of->rows : 0);
-        return of->rows > 0 || o->at_row[n->arg[1]] == 0;
+        return (of->rows > 0 || o->at_row[n->arg[1]] == 0) && *offset <= UINT32_MAX;
     }
     if (n->op != OP_SLICE || n->rows < 0)
         return false;
     const int32_t *a = ad_ir_args(ir, n);
     const ad_node *o = &ir->node[a[0]];
     *offset = (int64_t)a[1] * o->cols + a[2];
-    return o->rows > 0 && (n->rows == 1 || n->cols == o->cols);
+    return o->rows > 0 && (n->rows == 1 || n->cols == o->cols) && *offset <= UINT32_MAX;
 }
 
 /* A buffer for all results of a node, one after another: fixed numbers and so many a row. */
@@ -357,7 +379,9 @@ static inline int place_alone(ad_planner *s, int32_t i, const ad_node *v)
         int32_t a = ad_ir_args(s->ir, v)[0];
         const ad_place *of = &s->p->place[a];
         s->mark[i] |= VIEW;
-        *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + offset};
+        if (of->offset + offset > UINT32_MAX)
+            return -1;
+        *at = (ad_place){v->rows, v->cols, of->where, of->index, of->offset + (uint32_t)offset};
         if (of->where == AD_AT_BUFFER) { /* its users are users of the whole */
             s->left[of->index + 1] += (uint32_t)s->ir->uses[i] - 1;
             s->spot[i] = ad_spot_of(2 * (of->index + 1), ad_own_slot(s->p, i));
@@ -443,12 +467,10 @@ size_t ad_plan_scratch(int64_t nodes, int nout)
 {
     const ad_planner *s = NULL;
     size_t n = (size_t)nodes + (size_t)nout + 1;
-    return n * (sizeof(int32_t) + sizeof *s->spot + sizeof *s->mark + sizeof *s->left + sizeof *s->h.next +
-                sizeof *s->h.one) +
-           7 * 64;
+    return n * (sizeof(int32_t) + sizeof *s->spot + sizeof *s->mark) + 4 * 64;
 }
 
-/* The memory of the planner, after the order; what is seldom used up comes last. */
+/* The memory of the planner, after the order. */
 static bool take_scratch(ad_planner *s)
 {
     size_t n = (size_t)s->ir->n + (size_t)s->ir->nout + 1;
@@ -458,11 +480,7 @@ static bool take_scratch(ad_planner *s)
     ad_carve(&at, n * sizeof *s->ir->order);
     s->spot = ad_carve(&at, n * sizeof *s->spot);
     s->mark = ad_carve(&at, n * sizeof *s->mark);
-    s->left = ad_carve(&at, (n + 1) * sizeof *s->left);
-    s->h.next = ad_carve(&at, n * sizeof *s->h.next);
-    s->h.one = ad_carve(&at, (n + 2) * sizeof *s->h.one);
     memset(s->mark, 0, n);
-    s->h.one[0] = 0;
     return true;
 }
 
@@ -470,9 +488,8 @@ static bool take_scratch(ad_planner *s)
 static bool take_block(const ad_ir *ir, ad_program *p, size_t pool)
 {
     size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3,
-           bytes = n * (sizeof *p->place + sizeof *p->ins + sizeof *p->slot + sizeof *p->buffer) +
-                   pool * sizeof *p->pool + stages * sizeof *p->stage + (size_t)ir->nout * sizeof *p->out +
-                   7 * 64;
+           bytes = n * (sizeof *p->place + sizeof *p->ins) + pool * sizeof *p->pool +
+                   stages * sizeof *p->stage + (size_t)ir->nout * sizeof *p->out + 7 * 64;
     char *at = ad_long_array(bytes);
     p->place = (void *)at;
     if (!at)
@@ -482,8 +499,6 @@ static bool take_block(const ad_ir *ir, ad_program *p, size_t pool)
     p->pool = ad_carve(&at, pool * sizeof *p->pool);
     p->stage = ad_carve(&at, stages * sizeof *p->stage);
     p->out = ad_carve(&at, (size_t)ir->nout * sizeof *p->out);
-    p->slot = ad_carve(&at, n * sizeof *p->slot);
-    p->buffer = ad_carve(&at, n * sizeof *p->buffer);
     return true;
 }
 
@@ -492,10 +507,9 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
     int64_t pool = 3 * (int64_t)ir->nout + ir->words;
     ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .code.ok = true};
     bool ok = pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) &&
-              (!ir->stage || find_wide(&s));
+              more_buffers(&s) && (!ir->stage || find_wide(&s));
     if (ok) {
-        if (!reuse)
-            p->slot = NULL;
+        s.h.one[0] = 0;
         p->nplaces = ir->n + place_outputs(&s);
         if (reuse)
             ok = ad_code_begin(&s.code, p, s.spot, pool);
@@ -504,6 +518,9 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
     }
     for (int k = 0; k < AD_KINDS; k++)
         free(s.h.large[k]);
+    free(s.h.next);
+    free(s.h.one);
+    free(s.left);
     free(s.pending);
     return ok;
 }

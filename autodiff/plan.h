@@ -58,7 +58,7 @@ typedef struct ad_planner {
     uint32_t
         *left; /* by buffer + 1: operands and outputs still to come that are what is in it, or a part of it */
     ad_spot *spot; /* by place */
-    int32_t *pending, npending, pending_cap, outside_cap;
+    int32_t *pending, npending, pending_cap, outside_cap, buffers_cap;
     int32_t fetched; /* nodes that are in cache, or on the way */
     bool reuse;
 } ad_planner;

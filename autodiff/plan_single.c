@@ -15,8 +15,8 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
     ad_program *p = s->p;
     const ad_node *const node = ir->node;
     const int32_t *const order = ir->order, *const uses = ir->uses;
-    ad_spot *const spot = s->spot, *const one = s->h.one;
-    uint32_t *const left = s->left;
+    ad_spot *const spot = s->spot, *one = s->h.one;
+    uint32_t *left = s->left;
     ad_place *const place = p->place;
     uint32_t none = s->h.none;
     left[0] = INT32_MAX; /* values elsewhere live on */
@@ -54,6 +54,8 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
         ad_spot to = one[none];
         if (none < neither) {
             int32_t b = ad_new_buffer(s, 1, 0, false);
+            one = s->h.one;
+            left = s->left;
             to = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
         } else {
             none -= neither;

@@ -103,9 +103,11 @@ static inline void *ad_carve(char **at, size_t bytes)
 
 typedef struct ad_place { /* where a value lives */
     int32_t rows, cols;   /* as on the tape */
-    int32_t where, index; /* AD_AT_...; which input, output or buffer */
-    int64_t offset;       /* in numbers, inside it */
+    uint32_t where : 2;   /* AD_AT_... */
+    int32_t index : 30;   /* which input, output or buffer */
+    uint32_t offset;      /* in numbers, inside it; what begins beyond is copied */
 } ad_place;
+_Static_assert(sizeof(ad_place) == 16, "a program has one for every node");
 
 typedef struct ad_buffer { /* numbers: fixed, or so many for each row of the batch */
     int64_t fixed, per_row;
@@ -145,7 +147,7 @@ struct ad_program {
     int block;                  /* rows of the batch in a block */
     int32_t *outside, noutside; /* places in the memory of inputs and outputs */
     ad_stage *stage;
-    ad_place *place; /* begins the block that also has ins, pool, slot, buffer, stage and out */
+    ad_place *place; /* begins the block that also has ins, pool, stage and out */
     ad_buffer *buffer;
     ad_ins *ins;
     int32_t *pool;
