@@ -50,8 +50,8 @@ struct ad_work {
     int32_t npatch;
     int32_t *moved;   /* attributes that count rows of the batch, two an instruction */
     ad_state **state; /* by instruction, of nodes with several results; NULL when there are none */
-    int block; /* rows of a block: the program's, fewer where that gives threads something to do */
-    int file;  /* numbers in a slot of an odd stage: the rows of a block, rounded up to whole vectors */
+    int block;        /* rows of a block: the program's, fewer where that gives threads something to do */
+    int file; /* numbers in a slot of an odd stage: the rows of a block, rounded up to whole vectors */
     int64_t args;
     pthread_mutex_t lock;
     /* the first failure, by block, then by instruction */
