@@ -94,14 +94,33 @@ static int show_rows(cli *c, const record *r)
     return CLI_OK;
 }
 
+/* Several tables lose orders where T is not quadratic in p: the row of the family that has the order there and costs about as
+ * much a step (spare stages buy smaller errors), or NULL. */
+static const ode_method *better_row(const ode_method *m, const ode_field *f)
+{
+    const ode_method *best = NULL;
+    for (int i = 0, least = 0; ode_method_order(m, f) < m->order && i < ode_method_count(); i++) {
+        const ode_method *r = ode_method_at(i);
+        int order = ode_method_order(r, f), distance = 1000 * order + abs(r->stages - m->stages);
+        if (r->driver == m->driver && !ode_method_refuses(r, f) && order >= m->order &&
+            (!best || distance <= least))
+            best = r, least = distance;
+    }
+    return best;
+}
+
 static void report(cli *c, const cli_problem *p, const ode_method *m, ode_solver *s, const record *r)
 {
     cli_json *j = &c->json;
     ode_counts k = ode_counters(s);
-    int conserves = p->field.energy && (p->field.kind & ODE_CANONICAL);
+    const ode_method *better = better_row(m, &p->field);
+    int order = ode_method_order(m, &p->field),
+        conserves = p->field.energy && (p->field.kind & ODE_CANONICAL);
     double last = r->n ? r->H[r->n - 1] : NAN;
     cli_json_text(j, "method", m->name);
-    cli_json_int(j, "order", ode_method_order(m, &p->field));
+    cli_json_int(j, "order", order);
+    if (better)
+        cli_json_text(j, "better", better->name);
     cli_json_number(j, "t", ode_t(s));
     cli_json_numbers(j, "z", 2 * p->dof, ode_y(s));
     cli_json_number(j, "energy_start", r->H0);
@@ -117,7 +136,10 @@ static void report(cli *c, const cli_problem *p, const ode_method *m, ode_solver
         cli_json_numbers(j, NULL, 2 * p->dof, r->z + i * 2 * p->dof);
     cli_json_close(j);
     hnn_text_printf(&c->out, "%s, order %d: %ld steps to t = %.6g, %ld evaluations of the field\n", m->name,
-                    ode_method_order(m, &p->field), (long)k.steps, ode_t(s), (long)k.fields);
+                    order, (long)k.steps, ode_t(s), (long)k.fields);
+    if (order < m->order)
+        hnn_text_printf(&c->out, "(order %d needs T quadratic in p; %s%s has it for this H)\n", m->order,
+                        better ? "" : "no splitting", better ? better->name : "");
     if (k.rejected)
         hnn_text_printf(&c->out, "%ld steps were rejected\n", (long)k.rejected);
     if (k.unconverged)
