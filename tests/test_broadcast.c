@@ -115,7 +115,7 @@ Test(broadcast, every_row_in_every_class_of_shapes_has_its_derivatives_to_order_
 {
     int step = getenv("NOETHER_TEST_SHORT") ? 5 : 1;
     for (int i = 0; i < NROWS; i++)
-        for (int k = i % step; k < CLASSES; k += step) {
+        for (int k = rows[i].two ? i % step : 0; k < CLASSES; k += rows[i].two ? step : 1) {
             shape s = classes[k], swapped = {s.rb, s.cb, s.ra, s.ca};
             if (!rows[i].two) { /* one operand: each shape once */
                 if (s.ra && (s.rb == s.ra && s.cb == s.ca))

@@ -104,9 +104,11 @@ Test(grad, shape_operations_agree_with_differences_and_forward_mode)
 Test(grad, gradient_of_a_plain_sum_counts_every_repetition_of_an_operand)
 {
     enum { R = 5, C = 3 };
-    double v[R * C], w[C] = {0.5, -1, 2}, u[R] = {1, 2, 3, 4, 5}, one = 0.7;
-    for (int i = 0; i < R * C; i++)
+    double v[R * C], w[C] = {0.5, -1, 2}, u[R] = {1, 2, 3, 4, 5}, one = 0.7, first_column = 0;
+    for (int i = 0; i < R * C; i++) {
         v[i] = sin(i + 1.0);
+        first_column += i % C ? 0 : v[i];
+    }
     for (int batch = 0; batch < 2; batch++) {
         ad_tape *t = ad_new();
         int n = batch ? AD_BATCH : R;
@@ -125,6 +127,10 @@ Test(grad, gradient_of_a_plain_sum_counts_every_repetition_of_an_operand)
             {ad_sum(ad_where(ad_lt(ad_num(-9), x), b, s)), {0, R, 0, 0}},
             {ad_sum(ad_add(ad_sum_rows(ad_mul(ad_num(2), x)), s)), {2, 0, 0, C}},
             {ad_sum(ad_add(x, ad_mul(ad_num(3), ad_add(b, s)))), {1, 3 * R, 0, 3 * R * C}},
+            {ad_sum(ad_matmul(c, b)), {0, 15, 1.5, 0}}, /* sums of u and of w */
+            {ad_sum(ad_matmul(c, ad_const(t, 1, R, u))), {0, 0, 15, 0}},
+            {ad_sum(ad_matmul(x, ad_reshape(b, C, 1))), {w[0], first_column, 0, 0}},
+            {ad_sum(ad_matmul_nt(x, b)), {w[0], first_column, 0, 0}},
         };
         for (size_t k = 0; k < sizeof sums / sizeof *sums; k++) {
             ad_var g[4];

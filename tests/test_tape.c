@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "ad.h"
+#include "failalloc.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -183,6 +184,25 @@ Test(tape, inputs_are_counted_and_memory_grows_with_what_is_recorded)
         x = ad_sin(x);
     cr_assert_geq(ad_bytes(t), before + 8000 * 28); /* a node is 28 bytes, a chunk 4,096 nodes */
     cr_assert_eq(ad_bytes(NULL), 0);
+    ad_free(t);
+}
+
+/* What is allocated, not what the tape says of itself; sums of two numbers, so operands are stored, too. */
+Test(tape, a_recorded_scalar_node_costs_at_most_32_bytes)
+{
+    enum { NODES = 1 << 18 };
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", 1, 1), y = x;
+    failalloc_arm(0, 0);
+    size_t before = ad_bytes(t);
+    int32_t first = ad_nodes(t);
+    for (int i = 0; i < NODES / 4; i++)
+        y = ad_sin(ad_mul(ad_add(y, x), ad_sub(y, x)));
+    int32_t n = ad_nodes(t) - first;
+    failalloc_disarm();
+    cr_assert_eq(n, NODES, "%d nodes", n);
+    cr_assert_leq(ad_bytes(t) - before, (size_t)32 * NODES);
+    cr_assert_leq(failalloc_peak(), 32L * NODES, "%ld bytes", failalloc_peak());
     ad_free(t);
 }
 

@@ -1,0 +1,130 @@
+/* test_ode_diagnose.c - diagnostics against closed forms, and methods that need what the caller has not given.
+ * Invariant: what is measured is the discrete map, so closed forms are those of the map. */
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "ode.h"
+
+/* A hill whose two slopes lie askew: q'' = S q, S with the eigenvalues a_i^2; at rest on top. */
+static const double a[2] = {1, 0.4};
+static double S(int i, int j)
+{
+    double x = (a[0] * a[0] + a[1] * a[1]) / 2, y = (a[0] * a[0] - a[1] * a[1]) / 2;
+    return i == j ? x + (i ? -y : y) * cos(1.0) : y * sin(1.0);
+}
+static int hills_p(void *u, double t, const double y[], double g[])
+{
+    (void)u, (void)t;
+    g[0] = y[2], g[1] = y[3];
+    return 0;
+}
+static int hills_q(void *u, double t, const double y[], double g[])
+{
+    (void)u, (void)t;
+    for (int i = 0; i < 2; i++)
+        g[i] = -S(i, 0) * y[0] - S(i, 1) * y[1];
+    return 0;
+}
+static int hills_J(void *u, double t, const double y[], double J[])
+{
+    (void)u, (void)t, (void)y;
+    memset(J, 0, 16 * sizeof *J);
+    J[2] = J[7] = 1, J[8] = S(0, 0), J[9] = J[12] = S(0, 1), J[13] = S(1, 1);
+    return 0;
+}
+static const ode_field hills = {.size = 4,
+                                .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T,
+                                .dHdp = hills_p,
+                                .dHdq = hills_q,
+                                .jacobian = hills_J};
+
+Test(ode_diagnose, lyapunov_spectrum_of_a_hill_is_that_of_the_map)
+{
+    const double top[4] = {0}, h = 0.1;
+    double l[4];
+    ode_solver *s = ode_new(ode_method_find("verlet"), &hills);
+    ode_start(s, 0, top);
+    cr_expect_eq(ode_lyapunov(s, h, 10000, 5, l), ODE_OK, "%s", ode_message(s));
+    /* a verlet step has the trace 2 + (h a)^2 in each of its planes: e^(+-h lambda) */
+    for (int i = 0; i < 4; i++) {
+        double lambda = acosh(1 + h * h * a[i % 3 != 0] * a[i % 3 != 0] / 2) / h,
+               want = i < 2 ? lambda : -lambda;
+        /* the directions turn first: a factor of at most e^2 in 1000 time units */
+        cr_expect_float_eq(l[i], want, 2e-3, "exponent %d: %.6f, not %.6f", i, l[i], want);
+    }
+    ode_free(s);
+}
+
+Test(ode_diagnose, the_extended_phase_space_has_no_default_coupling)
+{
+    const char *name[] = {"tao2", "tao4"};
+    const double y[] = {0.1, 0.2, 0, 0};
+    for (int k = 0; k < 2; k++) {
+        ode_solver *s = ode_new(ode_method_find(name[k]), &hills);
+        ode_start(s, 0, y);
+        cr_expect_eq(ode_run(s, 3, 0.1, NULL), ODE_EINPUT, "%s", name[k]);
+        cr_expect(strstr(ode_message(s), "ode_coupling") && strstr(ode_message(s), "no safe default"), "%s",
+                  ode_message(s));
+        cr_expect_eq(memcmp(ode_y(s), y, sizeof y), 0);
+        ode_clear(s);
+        const double bad[] = {0, -1, NAN, INFINITY};
+        for (int i = 0; i < 4; i++) {
+            cr_expect_eq(ode_coupling(s, bad[i]), ODE_EINPUT, "omega = %g", bad[i]);
+            ode_clear(s);
+        }
+        cr_expect_eq(ode_coupling(s, 5), ODE_OK);
+        cr_expect_eq(ode_run(s, 3, 0.1, NULL), ODE_OK, "%s", ode_message(s));
+        ode_free(s);
+    }
+}
+
+/* Every row that runs here: the section is where g is 0 to round-off, by its own steps; the time is that of its own map. */
+static double of_q(void *u, double t, const double y[]) { return (void)u, (void)t, y[0]; }
+static int turn_p(void *u, double t, const double y[], double g[])
+{
+    return (void)u, (void)t, g[0] = y[1], 0;
+}
+static int turn_q(void *u, double t, const double y[], double g[])
+{
+    return (void)u, (void)t, g[0] = y[0], 0;
+}
+static int turn_H(void *u, double t, const double y[], double *H)
+{
+    (void)u, (void)t;
+    *H = (y[0] * y[0] + y[1] * y[1]) / 2;
+    return 0;
+}
+Test(ode_diagnose, sections_of_every_row_are_located_to_1e_12)
+{
+    const ode_field f = {.size = 2,
+                         .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T,
+                         .dHdp = turn_p,
+                         .dHdq = turn_q,
+                         .energy = turn_H};
+    const double y0[] = {1, 0.3};
+    for (int i = 0; i < ode_method_count(); i++) {
+        const ode_method *m = ode_method_at(i);
+        double times[5], states[5][2];
+        int count;
+        ode_solver *s = ode_new(m, &f);
+        ode_start(s, 0, y0);
+        if (m->needs & ODE_OMEGA)
+            ode_coupling(s, 4);
+        cr_expect_eq(ode_section(s, 0.05, 1000, of_q, NULL, 5, times, states[0], &count), ODE_OK, "%s: %s",
+                     m->name, ode_message(s));
+        cr_assert_eq(count, 5, "%s: %d", m->name, count);
+        for (int k = 0; k < 5; k++) {
+            cr_expect_float_eq(states[k][0], 0, 1e-12, "%s: %g", m->name, states[k][0]);
+            cr_expect_gt(states[k][1], 0);
+        }
+        if (m->order >= 8) /* the exact crossings: the phase of (1, 0.3) until q rises through 0 */
+            for (int k = 0; k < 5; k++) {
+                double want = acos(-1.0) * (1.5 + 2 * k) + atan2(0.3, 1);
+                cr_expect_float_eq(times[k], want, 1e-12 * want, "%s: %.17g, not %.17g", m->name, times[k],
+                                   want);
+            }
+        ode_free(s);
+    }
+}
