@@ -118,9 +118,25 @@ Test(expr_text, malformed_and_huge_texts_end_in_one_error)
             cr_expect(ad_status(g.t) == AD_EPARSE || ad_status(g.t) == AD_ENAME, "%s: %s", unit[u],
                       ad_message(g.t));
             cr_expect_lt(strlen(ad_message(g.t)), 399);
+            ad_clear(g.t);
+            cr_expect_eq(ad_scalar(parsed(&g, "x+1")), X + 1, "%s: the tape goes on", unit[u]);
             ad_free(g.t);
             free(text);
         }
+    /* 100,000 parentheses that do close: one error that says so, or the value */
+    enum { DEEP = 100000 };
+    char *nested = malloc(2 * DEEP + 2);
+    memset(nested, '(', DEEP), memset(nested + DEEP + 1, ')', DEEP);
+    nested[DEEP] = 'x', nested[2 * DEEP + 1] = 0;
+    given h = setup();
+    ad_var y = parsed(&h, nested);
+    cr_expect(ad_is_void(y) ? ad_status(h.t) == AD_EPARSE && strstr(ad_message(h.t), "column")
+                            : ad_scalar(y) == X,
+              "%s", ad_message(h.t));
+    ad_clear(h.t);
+    cr_expect_eq(ad_scalar(parsed(&h, "x+1")), X + 1);
+    ad_free(h.t);
+    free(nested);
     /* every piece of a good text: an error or a value, never a crash */
     const char *good =
         "a = [1,2;3,4]; sum(i<j, q[i]*q[j+0]) + prod(k2=1..n-1, p[k2]^-2) * where(le(x,m),a[1,2],1e-3)";

@@ -323,3 +323,72 @@ Test(program, report_and_dump_describe_the_program)
     ad_program_free(p);
     ad_free(n.t);
 }
+
+/* What each pass must have done with a tape made for it: nodes that nothing needs, equal ones far apart, a sum of constants. */
+Test(program, a_report_counts_what_each_pass_did)
+{
+    enum { FAR = 3000, C = 64 };
+    ad_report full, naive;
+    ad_tape *t = ad_new();
+    double v[C], u[C];
+    for (int i = 0; i < C; i++)
+        v[i] = i, u[i] = 1.0 / (1 + i);
+    ad_var x = ad_input(t, "x", AD_BATCH, C), y[2],
+           c = ad_add(ad_const(t, 1, C, v), ad_sin(ad_const(t, 1, C, u)));
+    for (int k = 0; k < 2; k++) {
+        y[k] = ad_mul(ad_exp(x), c);
+        for (int i = 0; i < FAR; i++) /* dead; the recorder forgets what came before */
+            ad_mul(ad_cos(x), ad_num(i + FAR * k + 0.5));
+    }
+    ad_var out = ad_sum_cols(ad_mul(y[0], y[1]));
+    ad_program *p = ad_compile(t, 1, &x, 1, &out, NULL),
+               *q = ad_compile(t, 1, &x, 1, &out, &(ad_options){.opt = AD_OPT_NONE});
+    cr_assert(p && q, "%s", ad_message(t));
+    ad_program_report(p, &full), ad_program_report(q, &naive);
+    cr_assert_eq(full.nodes, ad_nodes(t));
+    cr_assert(full.live < 20 && full.after_cse < full.live && full.after_fold < full.after_cse,
+              "%ld nodes, %ld live, %ld after equal ones, %ld after folding", (long)full.nodes,
+              (long)full.live, (long)full.after_cse, (long)full.after_fold);
+    cr_assert(naive.instructions > full.instructions, "%ld instructions, naive %ld", (long)full.instructions,
+              (long)naive.instructions);
+    /* an exponential, two products and an addition of each of C elements */
+    cr_assert_eq(full.flops_per_row, C * (10 + 1 + 1 + 1), "%g flops", full.flops_per_row);
+    /* The workspace is what it says: bytes for a batch of 1, and for each further row. */
+    for (int batch = 1; batch <= 4096; batch *= 16) {
+        double *in = calloc((size_t)batch * C, sizeof *in), *to = calloc((size_t)batch, sizeof *to);
+        failalloc_arm(0, 0);
+        ad_work *w = ad_work_new(q, NULL);
+        cr_assert_eq(ad_run(w, batch, (const void *[]){in}, (void *[]){to}), AD_OK);
+        failalloc_disarm();
+        double says = (double)naive.work_bytes + (double)naive.work_bytes_per_row * (batch - 1);
+        cr_assert((double)failalloc_peak() <= 1.1 * says + 16384, "batch %d: %ld bytes, the report says %.0f",
+                  batch, failalloc_peak(), says);
+        ad_work_free(w);
+        free(in), free(to);
+    }
+    ad_program_free(p), ad_program_free(q);
+    ad_free(t);
+}
+
+/* Arrays of the caller are read and written where they are: 8 MiB in, 8 MiB out, next to nothing of its own. */
+Test(program, inputs_and_outputs_are_bound_without_a_copy)
+{
+    enum { N = 1 << 20 };
+    ad_tape *t = ad_new();
+    ad_var x = ad_input(t, "x", AD_BATCH, 1), y = ad_add(ad_sin(x), ad_square(x));
+    ad_program *p = ad_compile(t, 1, &x, 1, &y, NULL);
+    double *in = malloc(N * sizeof *in), *out = malloc(N * sizeof *out);
+    for (int i = 0; i < N; i++)
+        in[i] = 1e-6 * i;
+    failalloc_arm(0, 0);
+    ad_work *w = ad_work_new(p, NULL);
+    cr_assert_eq(ad_run(w, N, (const void *[]){in}, (void *[]){out}), AD_OK, "%s", ad_work_message(w));
+    failalloc_disarm();
+    cr_assert_leq(failalloc_peak(), 1L << 18, "%ld bytes for 2^20 rows", failalloc_peak());
+    for (int i = 0; i < N; i += 4099)
+        cr_assert_float_eq(out[i], sin(in[i]) + in[i] * in[i], 4e-16 * (1 + fabs(out[i])));
+    free(in), free(out);
+    ad_work_free(w);
+    ad_program_free(p);
+    ad_free(t);
+}
