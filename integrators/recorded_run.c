@@ -115,11 +115,22 @@ static size_t room_of_inputs(const ode_recorded *r, int count)
         n += r->each[i] ? (size_t)r->shape[i] : 0;
     return n * (size_t)count;
 }
-/* r->in for `count` rows; returns how many are set, or 0 when a parameter has no value. */
-static int bind(ode_recorded *r, int count, const int row[], const double t[], const double y[], double *room)
+static size_t width_of(const ode_recorded *r, int what)
+{
+    size_t n = (size_t)r->size;
+    return what == ODE_OF_RHS        ? n
+           : what == ODE_OF_ENERGY   ? 1
+           : what == ODE_OF_JACOBIAN ? n * n
+                                     : (size_t)r->half;
+}
+/* r->in for `count` rows; returns how many are set, or 0 when a parameter has no value. direct: a single row as it lies. */
+static int bind(ode_recorded *r, int direct, int count, const int row[], const double t[], const double y[],
+                double *room)
 {
     int n = 0, m = r->half;
-    if (m) {
+    if (m && direct)
+        r->in[n++] = y, r->in[n++] = y + m;
+    else if (m) {
         double *q = room, *p = room + (size_t)count * (size_t)m;
         for (int k = 0; k < count; k++) {
             memcpy(q + (size_t)k * (size_t)m, y + (size_t)k * (size_t)r->size, (size_t)m * sizeof *q);
@@ -167,13 +178,10 @@ int ode_recorded_give(void *user, int what, int count, const int row[], const do
 {
     ode_recorded *r = user;
     int size = r->size, m = r->half, apart = count > 1 && !r->batch;
+    size_t width = width_of(r, what);
     for (int k = 1; k < count && r->timed == 1; k++)
         apart |= t[k] != t[0];
     if (apart) { /* one row, or one time, in a run */
-        size_t width = what == ODE_OF_RHS        ? (size_t)size
-                       : what == ODE_OF_ENERGY   ? 1
-                       : what == ODE_OF_JACOBIAN ? (size_t)size * (size_t)size
-                                                 : (size_t)m;
         for (int k = 0; k < count; k++)
             if (ode_recorded_give(r, what, 1, row + k, t + k, y + (size_t)k * (size_t)size,
                                   out + (size_t)k * width))
@@ -185,14 +193,17 @@ int ode_recorded_give(void *user, int what, int count, const int row[], const do
            block = (size_t)count * (size_t)m * (size_t)(what == ODE_OF_JACOBIAN ? m : 1);
     int blocks = m && what == ODE_OF_JACOBIAN ? 4 : m && what == ODE_OF_RHS ? 2 : 0;
     double *room = w ? room_for(r, n + block * (size_t)blocks) : NULL, *b = room + n;
-    if (!room || !bind(r, count, row, t, y, room))
+    int direct = count == 1 && (out + width <= y || y + size <= out), whole = direct && blocks == 2;
+    if (!room || !bind(r, direct, count, row, t, y, room))
         return -1;
-    void *to[4] = {out};
-    for (int k = 0; k < blocks; k++)
+    void *to[4] = {out, out + m};
+    for (int k = 0; k < blocks && !whole; k++)
         to[k] = b + block * (size_t)k;
     if (ad_run(w, count, r->in, to))
         return fails(r, w);
-    if (blocks == 2)
+    for (int i = 0; i < m && whole; i++)
+        out[m + i] = -out[m + i];
+    if (blocks == 2 && !whole)
         for (int k = 0; k < count; k++)
             for (int i = 0; i < m; i++) {
                 out[k * size + i] = b[k * m + i];

@@ -70,6 +70,13 @@ Test(ode_recorded, text_gives_what_hand_derivation_gives)
         cr_expect_eq(F->jacobian(F->user, 0, y, out), 0, "%s", ode_recorded_message(r));
         for (int i = 0; i < 16; i++)
             cr_expect_float_eq(out[i], J[i], 1e-15, "J[%d] %g %g", i, out[i], J[i]);
+        double same[2][4] = {{y[0], y[1], y[2], y[3]}, {y[0], y[1], y[2], y[3]}}; /* where the state is */
+        F->rhs(F->user, 0, same[0], same[0]);
+        F->dHdq(F->user, 0, same[1], same[1]);
+        for (int i = 0; i < 4; i++)
+            cr_expect_float_eq(same[0][i], f[i], 2e-16);
+        for (int i = 0; i < 2; i++)
+            cr_expect_float_eq(same[1][i], gq[i], 2e-16);
         ode_recorded_free(r);
     }
 }
