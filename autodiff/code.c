@@ -360,18 +360,16 @@ int32_t ad_code_slot(ad_coder *c, int32_t place) { return read_slot(c, place); }
 
 bool ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool)
 {
-    *c = (ad_coder){.p = p, .spot = spot, .first = -1};
-    c->written = calloc((size_t)p->nout + 1, sizeof *c->written);
+    *c = (ad_coder){.p = p, .spot = spot, .first = -1, .written = c->written};
     c->code_cap = (int32_t)pool + 64; /* about what it needs: operations and counts are rarer than numbers */
     p->code = ad_long_array((size_t)c->code_cap * sizeof *p->code);
-    return c->ok = c->written && p->code;
+    return c->ok = p->code;
 }
 
 bool ad_code_end(ad_coder *c)
 {
     free(c->touched);
     free(c->exported);
-    free(c->written);
     free(c->const_slot[0]);
     free(c->const_slot[1]);
     return c->ok;

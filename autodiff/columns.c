@@ -262,7 +262,6 @@ bool ad_pass_columns(ad_ir *ir)
     }
     if (s.ok) {
         free(ir->node);
-        free(ir->origin);
         ir->node = s.node;
         ir->origin = s.origin;
         ir->n = s.n;

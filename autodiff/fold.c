@@ -219,16 +219,18 @@ size_t ad_fold_scratch(int64_t room)
 
 bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room, size_t kept)
 {
-    size_t n = (size_t)room + 1, lines = lines_of(room);
-    *f = (ad_fold){.ir = ir, .node = ir->node, .origin = ir->origin};
+    size_t lines = lines_of(room);
+    *f = (ad_fold){.ir = ir,
+                   .node = ir->node,
+                   .origin = ir->origin,
+                   .uses = ir->uses,
+                   .trait = ir->trait,
+                   .rest_first = 32};
     char *at = ad_ir_scratch(ir, kept + ad_fold_scratch(room));
-    f->uses = ir->uses = ad_long_array(n * sizeof *ir->uses);
-    f->trait = ir->trait = ad_long_array(n);
-    f->rest_first = 32;
-    while (f->rest_first < n / 4)
-        f->rest_first *= 2;
-    if (!at || !f->trait || !f->uses)
+    if (!at)
         return false;
+    while (f->rest_first < room / 4)
+        f->rest_first *= 2;
     at += kept;
     f->tags = ad_carve(&at, lines * sizeof *f->tags);
     f->line = ad_carve(&at, lines * sizeof *f->line);
@@ -265,13 +267,9 @@ bool ad_pass_fold(ad_ir *ir)
     ad_fold f;
     size_t n = (size_t)old.n + 1, room = 2 * n; /* were all of them quotients */
     int32_t *map = ad_ir_scratch(ir, n * sizeof *map + 64 + ad_fold_scratch((int64_t)room));
-    ir->node = malloc(room * sizeof *ir->node);
-    ir->origin = malloc(room * sizeof *ir->origin);
-    ir->uses = NULL;
-    ir->trait = NULL;
     ir->n = 0;
     ir->words = 0;
-    bool begun = map && ir->node && ir->origin &&
+    bool begun = ad_ir_nodes(ir, (int64_t)room) && map &&
                  ad_fold_begin(&f, ir, (int64_t)room, (n * sizeof *map + 63) / 64 * 64),
          ok = begun;
     for (int32_t i = 0; ok && i < old.n; i++) {
@@ -290,7 +288,5 @@ bool ad_pass_fold(ad_ir *ir)
         ok = ad_fold_end(&f, ok);
     free(old.node);
     free(old.origin);
-    free(old.uses);
-    free(old.trait);
     return ok;
 }

@@ -52,23 +52,36 @@ static bool is_local(const ad_ir *ir, const ad_node *n)
 /* The derivative of tanh at the operand of node i, or tanh for its derivative: OP_... of the partner. */
 static int partner_op(int op) { return op == OP_tanh ? OP_dtanh : op == OP_dtanh ? OP_tanh : -1; }
 
-static void permute(ad_ir *ir, const int32_t *where, ad_node *node, int32_t *origin, int32_t *uses,
-                    uint8_t *trait)
+/* What stands in v by node goes where each node goes. */
+static void move(void *v, void *spare, size_t size, int32_t n, const int32_t *where)
+{
+    for (int32_t i = 0; i < n; i++)
+        memcpy((char *)spare + (size_t)where[i] * size, (const char *)v + (size_t)i * size, size);
+    memcpy(v, spare, (size_t)n * size);
+}
+
+static void permute(ad_ir *ir, const int32_t *where, void *spare)
 {
     for (int32_t i = 0; i < ir->n; i++) {
-        ad_node v = ir->node[i];
-        int32_t *a = v.flags & NODE_EXT ? ir->ext + v.arg[0] : v.arg;
-        for (int k = 0, m = ad_ir_nargs(ir, &v); k < m; k++)
+        ad_node *v = &ir->node[i];
+        int32_t *a = v->flags & NODE_EXT ? ir->ext + v->arg[0] : v->arg;
+        for (int k = 0, m = ad_ir_nargs(ir, v); k < m; k++)
             a[k] = where[a[k]];
-        node[where[i]] = v;
-        origin[where[i]] = ir->origin[i];
-        uses[where[i]] = ir->uses[i];
-        trait[where[i]] = ir->trait[i];
     }
+    move(ir->node, spare, sizeof *ir->node, ir->n, where);
+    move(ir->origin, spare, sizeof *ir->origin, ir->n, where);
+    move(ir->uses, spare, sizeof *ir->uses, ir->n, where);
+    move(ir->stage, spare, sizeof *ir->stage, ir->n, where);
+    move(ir->trait, spare, 1, ir->n, where);
     for (int j = 0; j < ir->nout; j++)
         ir->out[j] = where[ir->out[j]];
     for (int i = 0; i < ir->nin; i++)
         ir->in[i] = ir->in[i] < 0 ? -1 : where[ir->in[i]];
+}
+
+size_t ad_group_scratch(int64_t nodes)
+{
+    return ((size_t)nodes + 2) * (4 * sizeof(int32_t) + sizeof(ad_node)) + 5 * 64;
 }
 
 bool ad_pass_group(ad_ir *ir, bool full)
@@ -76,7 +89,7 @@ bool ad_pass_group(ad_ir *ir, bool full)
     size_t n = (size_t)ir->n + 1;
     if (!full || (!ir->batch && !ir->pairs))
         return true;
-    ir->stage = calloc(n, sizeof *ir->stage);
+    ir->stage = malloc(n * sizeof *ir->stage);
     if (!ir->stage)
         return false;
     int32_t top = 0;
@@ -100,65 +113,40 @@ bool ad_pass_group(ad_ir *ir, bool full)
         ir->stage = NULL;
         return true;
     }
-    int32_t *first = calloc((size_t)top + 2, sizeof *first), *where = malloc(n * sizeof *where),
-            *partner = malloc(n * sizeof *partner), *seen = malloc(n * sizeof *seen),
-            *origin = malloc(n * sizeof *origin), *stage = malloc(n * sizeof *stage),
-            *uses = malloc(n * sizeof *uses);
-    ad_node *node = malloc(n * sizeof *node);
-    uint8_t *trait = malloc(n);
-    bool ok = first && where && partner && seen && origin && stage && uses && node && trait;
-    if (ok) {
-        for (int32_t i = 0; i < ir->n; i++) {
-            first[ir->stage[i] + 1]++;
-            partner[i] = seen[i] = where[i] = -1;
-        }
-        for (int32_t s = 0; s <= top; s++)
-            first[s + 1] += first[s];
-        for (int32_t i = 0; i < ir->n; i++) { /* seen[x]: the tanh or its derivative at x that came first */
-            const ad_node *v = &ir->node[i];
-            int want = partner_op(v->op);
-            if (want < 0)
-                continue;
-            int32_t x = v->arg[0];
-            if (seen[x] >= 0 && ir->node[seen[x]].op == want && ir->stage[seen[x]] == ir->stage[i])
-                partner[seen[x]] = i;
-            else if (seen[x] < 0)
-                seen[x] = i;
-        }
-        for (int32_t i = 0; i < ir->n; i++) {
-            if (where[i] >= 0)
-                continue;
-            where[i] = first[ir->stage[i]]++;
-            if (partner[i] >= 0)
-                where[partner[i]] = first[ir->stage[i]]++;
-        }
-        for (int32_t i = 0; i < ir->n; i++)
-            stage[where[i]] = ir->stage[i];
-        permute(ir, where, node, origin, uses, trait);
-        free(ir->node);
-        free(ir->origin);
-        free(ir->stage);
-        free(ir->uses);
-        free(ir->trait);
-        ir->trait = trait;
-        ir->uses = uses;
-        ir->node = node;
-        ir->origin = origin;
-        ir->stage = stage;
-        if (!top) {
-            free(ir->stage);
-            ir->stage = NULL;
-        }
-    } else {
-        free(node);
-        free(origin);
-        free(stage);
-        free(uses);
-        free(trait);
+    char *at = ad_ir_scratch(ir, ad_group_scratch(ir->n));
+    if (!at)
+        return false;
+    int32_t *first = ad_carve(&at, (n + 1) * sizeof *first), *where = ad_carve(&at, n * sizeof *where),
+            *partner = ad_carve(&at, n * sizeof *partner), *seen = ad_carve(&at, n * sizeof *seen);
+    memset(first, 0, ((size_t)top + 2) * sizeof *first);
+    memset(partner, -1, n * sizeof *partner);
+    memset(seen, -1, n * sizeof *seen);
+    memset(where, -1, n * sizeof *where);
+    for (int32_t i = 0; i < ir->n; i++) {
+        first[ir->stage[i] + 1]++;
+        const ad_node *v = &ir->node[i]; /* seen[x]: the tanh or its derivative at x that came first */
+        int want = partner_op(v->op);
+        if (want < 0)
+            continue;
+        int32_t x = v->arg[0];
+        if (seen[x] >= 0 && ir->node[seen[x]].op == want && ir->stage[seen[x]] == ir->stage[i])
+            partner[seen[x]] = i;
+        else if (seen[x] < 0)
+            seen[x] = i;
     }
-    free(first);
-    free(where);
-    free(partner);
-    free(seen);
-    return ok;
+    for (int32_t s = 0; s <= top; s++)
+        first[s + 1] += first[s];
+    for (int32_t i = 0; i < ir->n; i++) {
+        if (where[i] >= 0)
+            continue;
+        where[i] = first[ir->stage[i]]++;
+        if (partner[i] >= 0)
+            where[partner[i]] = first[ir->stage[i]]++;
+    }
+    permute(ir, where, at);
+    if (!top) {
+        free(ir->stage);
+        ir->stage = NULL;
+    }
+    return true;
 }

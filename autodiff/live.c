@@ -7,19 +7,18 @@
 #include "fold.h"
 #include "func.h"
 
-enum { LARGE = 4096 }; /* a constant of equal elements beyond this is expanded when it runs, not stored */
+enum {
+    LARGE = 4096, /* a constant of equal elements beyond this is expanded when it runs, not stored */
+    FEW = 4096    /* nodes whose stages get memory from the beginning, may be for nothing */
+};
 
 void ad_ir_free(ad_ir *ir)
 {
     free(ir->node);
     free(ir->ext);
-    free(ir->origin);
     free(ir->stage);
     free(ir->scratch);
-    free(ir->uses);
-    free(ir->trait);
     free(ir->in);
-    free(ir->out);
     free(ir->consts);
     for (int32_t i = 0; i < ir->nobjects; i++)
         ad_object_drop(ir->object[i]);
@@ -35,6 +34,20 @@ void *ad_ir_scratch(ad_ir *ir, size_t bytes)
         ir->scratch_size = ir->scratch ? bytes : 0;
     }
     return ir->scratch;
+}
+
+bool ad_ir_nodes(ad_ir *ir, int64_t room)
+{
+    size_t n = (size_t)room + 1;
+    char *at = ad_long_array(n * (sizeof *ir->node + sizeof *ir->origin + sizeof *ir->uses + 1) + 4 * 64);
+    ir->node = (void *)at;
+    if (!at)
+        return false;
+    ad_carve(&at, n * sizeof *ir->node);
+    ir->origin = ad_carve(&at, n * sizeof *ir->origin);
+    ir->uses = ad_carve(&at, n * sizeof *ir->uses);
+    ir->trait = ad_carve(&at, n);
+    return true;
 }
 
 int64_t ad_ir_const(ad_ir *ir, int64_t count)
@@ -374,22 +387,21 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     int64_t nodes, pool;
     for (int i = 0; i < nout; i++)
         top = out[i].id >= top ? out[i].id + 1 : top;
-    uint8_t *need = calloc((size_t)top + 1, 1);
+    int32_t *slot = calloc(1, (size_t)t->ninputs * sizeof *slot + (size_t)top + 1);
+    uint8_t *need = slot ? (uint8_t *)(slot + t->ninputs) : NULL;
     size_t map_bytes = ((size_t)top + 16) / 16 * 64, scratch = map_bytes;
     int32_t *map = NULL;
-    int32_t *slot = malloc(((size_t)t->ninputs + 1) * sizeof *slot);
     ir->tape = t;
     ir->nin = nin;
     ir->nout = nout;
-    ir->in = malloc(((size_t)nin + 1) * sizeof *ir->in);
-    ir->out = malloc(((size_t)nout + 1) * sizeof *ir->out);
-    bool ok = need && slot && ir->in && ir->out;
+    ir->in = malloc(((size_t)nin + (size_t)nout + 1) * sizeof *ir->in);
+    ir->out = ir->in ? ir->in + nin : NULL;
+    bool ok = slot && ir->in;
     if (ok) {
         for (int i = 0; i < nout; i++)
             need[out[i].id] = 1;
         mark(t, need, top, ir->write_out, &nodes, &pool);
         if (!name_inputs(ir, t, need, top, nin, in, slot)) {
-            free(need);
             free(slot);
             return false;
         }
@@ -397,12 +409,12 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
             scratch = ad_fold_scratch(nodes) + map_bytes;
         if (ad_plan_scratch(nodes, nout) > scratch)
             scratch = ad_plan_scratch(nodes, nout);
+        if (nodes < FEW && ad_group_scratch(nodes) > scratch)
+            scratch = ad_group_scratch(nodes);
         map = ad_ir_scratch(ir, scratch);
-        ir->node = ad_long_array(((size_t)nodes + 1) * sizeof *ir->node);
-        ir->origin = ad_long_array(((size_t)nodes + 1) * sizeof *ir->origin);
         ir->ext = malloc(((size_t)pool + 1) * sizeof *ir->ext);
         ir->ext_cap = pool < INT32_MAX ? (int32_t)pool + 1 : 0;
-        ok = map && ir->node && ir->origin && ir->ext && nodes < INT32_MAX && pool < INT32_MAX;
+        ok = map && ir->ext && nodes < INT32_MAX && pool < INT32_MAX && ad_ir_nodes(ir, nodes);
     }
     ad_fold folder;
     fold = ok && fold && (ok = ad_fold_begin(&folder, ir, nodes, map_bytes));
@@ -421,7 +433,6 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
         ir->out[i] = map[out[i].id];
     if (fold)
         ok = ad_fold_end(&folder, ok);
-    free(need);
     free(slot);
     if (!ok)
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");

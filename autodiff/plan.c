@@ -47,12 +47,29 @@ static bool enlarge(void *at, size_t bytes)
 static bool more_buffers(ad_planner *s)
 {
     size_t n = s->buffers_cap ? 2 * (size_t)s->buffers_cap : 64;
-    bool ok = enlarge(&s->p->buffer, n * sizeof *s->p->buffer) &&
-              (!s->reuse || enlarge(&s->p->slot, n * sizeof *s->p->slot)) &&
-              enlarge(&s->left, (n + 1) * sizeof *s->left) && enlarge(&s->h.next, n * sizeof *s->h.next) &&
-              enlarge(&s->h.one, (n + 2) * sizeof *s->h.one);
-    s->buffers_cap = ok ? (int32_t)n : s->buffers_cap;
-    return ok;
+    size_t had = (size_t)s->buffers_cap,
+           bytes = (n + 2) * (sizeof *s->h.one + sizeof *s->left + sizeof *s->h.next);
+    ad_spot *one = malloc(bytes);
+    bool ok = one && enlarge(&s->p->buffer, n * sizeof *s->p->buffer) &&
+              (!s->reuse || enlarge(&s->p->slot, n * sizeof *s->p->slot));
+    if (!ok) {
+        free(one);
+        return false;
+    }
+    uint32_t *left = (uint32_t *)(one + n + 2);
+    int32_t *next = (int32_t *)left + n + 2;
+    one[0] = 0;
+    if (had) {
+        memcpy(one, s->h.one, (had + 2) * sizeof *one);
+        memcpy(left, s->left, (had + 2) * sizeof *left);
+        memcpy(next, s->h.next, had * sizeof *next);
+    }
+    free(s->h.one);
+    s->h.one = one;
+    s->left = left;
+    s->h.next = next;
+    s->buffers_cap = (int32_t)n;
+    return true;
 }
 
 /* When out of memory it is the first one, and s->code.ok is false. */
@@ -290,13 +307,10 @@ static void count_flops(ad_report *r, const ad_ir *ir, const ad_node *n)
 }
 
 /* Marks values that outlive their stage. */
-static bool find_wide(ad_planner *s)
+static void find_wide(ad_planner *s)
 {
     const ad_ir *ir = s->ir;
-    int32_t *root =
-        malloc(((size_t)ir->n + 1) * sizeof *root); /* by node: the node whose memory it is part of */
-    if (!root)
-        return false;
+    int32_t *root = s->root;
     for (int32_t i = 0; i < ir->n; i++) {
         const ad_node *v = &ir->node[i];
         const int32_t *a = ad_ir_args(ir, v);
@@ -308,8 +322,6 @@ static bool find_wide(ad_planner *s)
     }
     for (int j = 0; j < ir->nout; j++)
         s->mark[root[ir->out[j]]] |= WIDE;
-    free(root);
-    return true;
 }
 
 /* Which nodes are outputs as they are; the others get a copy at the end. */
@@ -467,7 +479,8 @@ size_t ad_plan_scratch(int64_t nodes, int nout)
 {
     const ad_planner *s = NULL;
     size_t n = (size_t)nodes + (size_t)nout + 1;
-    return n * (sizeof(int32_t) + sizeof *s->spot + sizeof *s->mark) + 4 * 64;
+    return n * (sizeof(int32_t) + sizeof *s->spot + sizeof *s->mark + sizeof *s->root) +
+           (size_t)nout * sizeof *s->code.written + 6 * 64;
 }
 
 /* The memory of the planner, after the order. */
@@ -480,7 +493,10 @@ static bool take_scratch(ad_planner *s)
     ad_carve(&at, n * sizeof *s->ir->order);
     s->spot = ad_carve(&at, n * sizeof *s->spot);
     s->mark = ad_carve(&at, n * sizeof *s->mark);
+    s->root = ad_carve(&at, n * sizeof *s->root);
+    s->code.written = ad_carve(&at, (size_t)s->ir->nout * sizeof *s->code.written);
     memset(s->mark, 0, n);
+    memset(s->code.written, 0, (size_t)s->ir->nout * sizeof *s->code.written);
     return true;
 }
 
@@ -506,10 +522,11 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
 {
     int64_t pool = 3 * (int64_t)ir->nout + ir->words;
     ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .code.ok = true};
-    bool ok = pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) &&
-              more_buffers(&s) && (!ir->stage || find_wide(&s));
+    bool ok =
+        pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) && more_buffers(&s);
     if (ok) {
-        s.h.one[0] = 0;
+        if (ir->stage)
+            find_wide(&s);
         p->nplaces = ir->n + place_outputs(&s);
         if (reuse)
             ok = ad_code_begin(&s.code, p, s.spot, pool);
@@ -518,9 +535,7 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
     }
     for (int k = 0; k < AD_KINDS; k++)
         free(s.h.large[k]);
-    free(s.h.next);
     free(s.h.one);
-    free(s.left);
     free(s.pending);
     return ok;
 }

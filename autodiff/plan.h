@@ -59,6 +59,7 @@ typedef struct ad_planner {
         *left; /* by buffer + 1: operands and outputs still to come that are what is in it, or a part of it */
     ad_spot *spot; /* by place */
     int32_t *pending, npending, pending_cap, outside_cap, buffers_cap;
+    int32_t *root;   /* by node, where there are stages: the node whose memory it is part of */
     int32_t fetched; /* nodes that are in cache, or on the way */
     bool reuse;
 } ad_planner;

@@ -15,8 +15,8 @@
 /* The subgraph: nodes as on the tape, but operands are indices into node[] and every constant is an OP_CONST
  * whose attributes are the two halves of an offset into the numbers of the program. */
 typedef struct ad_ir {
-    ad_tape *tape; /* for errors only, once the nodes are copied */
-    ad_node *node;
+    ad_tape *tape;         /* for errors only, once the nodes are copied */
+    ad_node *node;         /* begins the block that also has origin, uses and trait */
     int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
     int32_t *stage;        /* odd: row by row; set by ad_pass_group; NULL: all 0 */
     int32_t
@@ -30,7 +30,7 @@ typedef struct ad_ir {
     bool batch, pairs; /* some node has a batch of rows; some node is the derivative of tanh */
     bool far;          /* operands are often at a distance: what is known of them is fetched ahead */
     int nin, nout;
-    int32_t *in, *out; /* node of each input (-1: not needed) and output */
+    int32_t *in, *out; /* node of each input (-1: not needed) and output; one block */
     char *consts;      /* numbers of the program's type */
     int64_t nconsts, consts_cap;
     const ad_object **object; /* what attributes of nodes of several results count; one reference each */
@@ -196,15 +196,18 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
 HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                          bool fold);
 HIDDEN void ad_ir_free(ad_ir *ir);
+HIDDEN bool ad_ir_nodes(ad_ir *ir, int64_t room); /* memory for so many, new; false: there is none */
 HIDDEN void *ad_ir_scratch(ad_ir *ir,
                            size_t bytes); /* at least so many, as they are where there are enough; or NULL */
 HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
-HIDDEN bool ad_pass_fold(ad_ir *ir);                  /* all of it once more, of nodes that a pass made */
+/* All of it once more, of nodes that a pass made: node and origin are blocks of their own. */
+HIDDEN bool ad_pass_fold(ad_ir *ir);
 HIDDEN int32_t ad_fold_scale(const ad_ir *ir, const ad_node *n); /* fold_scale.c */
 /* columns.c: a few columns as values of their own. */
 HIDDEN bool ad_pass_columns(ad_ir *ir);
 /* group.c: stages. false when out of memory. */
 HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
+HIDDEN size_t ad_group_scratch(int64_t nodes);
 /* order.c: equal operations of single numbers beside each other. */
 HIDDEN bool ad_pass_order(ad_ir *ir);
 /* plan.c: instructions, places and buffers; with reuse of memory also runs of scalar instructions as code. */
