@@ -48,10 +48,15 @@ static void line(FILE *f, const char *model, int seed, const hnn_progress *p)
 
 void cli_log_line(cli_log *l, const char *model, int seed, const hnn_progress *p)
 {
-    double left = p->step > 0 ? p->seconds * (double)(p->steps - p->step) / (double)p->step : NAN;
+    char left[40] = "";
     pthread_mutex_lock(&l->lock);
-    cli_progress(l->c, "%s, seed %d: step %ld of %ld, loss %.3g, rate %.2g, %.0f s left", model, seed + 1,
-                 p->step, p->steps, p->loss, p->rate, left);
+    if (!l->lines++)
+        l->first = p->step;
+    if (p->step > l->first)
+        snprintf(left, sizeof left, ", %.0f s left",
+                 p->seconds * (double)(p->steps - p->step) / (double)(p->step - l->first));
+    cli_progress(l->c, "%s, seed %d: step %ld of %ld, loss %.3g, rate %.2g%s", model, seed + 1, p->step,
+                 p->steps, p->loss, p->rate, left);
     if (l->file)
         line(l->file, model, seed, p);
     pthread_mutex_unlock(&l->lock);

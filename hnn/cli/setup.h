@@ -16,6 +16,8 @@
 typedef struct cli_log {
     cli *c;
     FILE *file; /* NULL: none */
+    int lines;
+    long first; /* step of the first line: a resumed training begins there */
     pthread_mutex_t lock;
 } cli_log;
 int cli_log_open(cli *c, cli_log *l, int append);
