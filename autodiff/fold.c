@@ -16,7 +16,11 @@
 
 #include <math.h>
 
-enum { LARGEST = 4096 }; /* elements of a constant worth computing now */
+enum {
+    LARGEST = 4096, /* elements of a constant worth computing now */
+    FEW = 16,       /* a part of the nodes that is not worth moving the rest, */
+    LONG = 4096     /* where there are as many */
+};
 /* The operands of a node, writable. */
 static int32_t *operands(const ad_ir *ir, ad_node *n)
 {
@@ -210,6 +214,19 @@ static void compact(ad_ir *ir, int32_t *map)
     ir->n = n;
 }
 
+/* Leaves nodes that no output needs where they are, as constants without users: where they are few, moving all others is
+ * not worth it. */
+static void bury(ad_ir *ir)
+{
+    for (int32_t i = 0; i < ir->n; i++)
+        if (!ir->uses[i]) {
+            ir->node[i] = (ad_node){.op = OP_CONST, .nattr = 2, .rows = 1, .cols = 1};
+            ir->trait[i] = ad_op_trait[OP_CONST];
+        }
+    for (int i = 0; i < ir->nin; i++)
+        ir->in[i] = ir->in[i] >= 0 && ir->uses[ir->in[i]] ? ir->in[i] : -1;
+}
+
 static size_t lines_of(int64_t room) { return (size_t)room / AD_LINE_OF + 1; }
 
 size_t ad_fold_scratch(int64_t room)
@@ -255,8 +272,11 @@ bool ad_fold_end(ad_fold *f, bool ok)
     /* the lines have served: they are as long as the map */
     ir->words += 4 * (int64_t)ir->n; /* a result, and two operands of short ones */
     ir->pairs |= (f->traits & AD_IS_DTANH) != 0;
-    if (dead)
+    ir->report.after_fold = ir->n - dead;
+    if (dead > ir->n / FEW || (dead && ir->n < LONG))
         compact(ir, (int32_t *)(void *)f->line);
+    else if (dead)
+        bury(ir);
     free(f->rest);
     return ok;
 }

@@ -438,7 +438,6 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
     ir->report.nodes = top;
     if (!fold)
-        ir->report.live = ir->report.after_cse = ir->n;
-    ir->report.after_fold = ir->n;
+        ir->report.live = ir->report.after_cse = ir->report.after_fold = ir->n;
     return ok;
 }
