@@ -139,8 +139,9 @@ Test(ode_adaptive, a_long_run_takes_no_more_memory_than_a_short_one, .timeout = 
         int64_t most = program ? fast ? 20000 : 100000000 : fast ? 3000 : 100000;
         peak_of(m, f, 1000, 2 * program); /* what the field makes when it is first asked */
         long few = peak_of(m, f, 1000, 2 * program), many = peak_of(m, f, most, 2 * program);
-        cr_expect_leq(many, few, "%s, %lld steps: %ld bytes, a thousand %ld", m->name, (long long)most, many,
-                      few);
+        /* names of files of the cache may differ by some bytes; a number a step would be 24 kB and more */
+        cr_expect_leq(many, few + 4096, "%s, %lld steps: %ld bytes, a thousand %ld", m->name, (long long)most,
+                      many, few);
     }
     ode_recorded_free(r);
     ad_free(t);
