@@ -151,7 +151,7 @@ static int make_guess(ode_plan *p)
             for (int j = 0; j < s; j++)
                 w[j] = j == s - 1 ? c[i] : 0;
         for (int j = 0; j < s; j++)
-            p->guess[i * s + j] = w[j] - p->b[j].hi;
+            p->guess[i * s + j] = w[j];
     }
     return 1;
 }

@@ -128,3 +128,52 @@ Test(ode_diagnose, sections_of_every_row_are_located_to_1e_12)
         ode_free(s);
     }
 }
+
+/* A solve that stops above round-off is counted, or ends the run where it is asked to. */
+Test(ode_diagnose, an_unconverged_solve_is_counted_and_an_error_where_asked)
+{
+    const double y[] = {0.1, 0.2, 0, 0};
+    const char *name[] = {"gauss4", "avf4", "stormer-verlet", "semi-explicit2"};
+    for (int k = 0; k < 4; k++)
+        for (int stop = 0; stop < 2; stop++) {
+            ode_solver *s = ode_new(ode_method_find(name[k]), &hills);
+            ode_start(s, 0, y);
+            int status = ode_run(s, 5, 0.3, &(ode_options){.schedule = 1, .stop_unconverged = stop});
+            cr_expect_eq(status, stop ? ODE_ESOLVE : ODE_OK, "%s: %s", name[k], ode_message(s));
+            cr_expect(stop ? ode_counters(s).unconverged > 0 : ode_counters(s).unconverged >= 5,
+                      "%s: %d counted", name[k], (int)ode_counters(s).unconverged);
+            cr_expect(!stop ||
+                          (strstr(ode_message(s), "did not converge") && strstr(ode_message(s), "at t = ")),
+                      "%s", ode_message(s));
+            cr_expect(isfinite(ode_y(s)[0]) && ode_t(s) <= (stop ? 0.31 : 1.51), "%s", name[k]);
+            ode_free(s);
+        }
+}
+
+/* The stages of a step are guessed from those of the last one: fewer sweeps than from the state alone. */
+Test(ode_diagnose, the_iteration_starts_from_the_last_step)
+{
+    const char *name[] = {"gauss2", "gauss4", "gauss6", "gauss8", "gauss10", "gauss12"};
+    const ode_field f = {
+        .size = 2, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = turn_p, .dHdq = turn_q};
+    enum { STEPS = 50 };
+    for (int k = 0; k < 6; k++) {
+        double y[2] = {1, 0.3};
+        int64_t sweeps[2] = {0};
+        ode_solver *s = ode_new(ode_method_find(name[k]), &f);
+        ode_start(s, 0, y);
+        ode_run(s, STEPS, 0.1, NULL);
+        sweeps[0] = ode_counters(s).iterations;
+        ode_free(s);
+        for (int i = 0; i < STEPS; i++) { /* each step the first one */
+            s = ode_new(ode_method_find(name[k]), &f);
+            ode_start(s, 0.1 * i, y);
+            ode_run(s, 1, 0.1, NULL);
+            sweeps[1] += ode_counters(s).iterations;
+            memcpy(y, ode_y(s), sizeof y);
+            ode_free(s);
+        }
+        cr_expect_lt(sweeps[0], sweeps[1], "%s: %d sweeps, from the state alone %d", name[k], (int)sweeps[0],
+                     (int)sweeps[1]);
+    }
+}
