@@ -3,7 +3,7 @@
 #
 # A symbol: a word followed by `(` in a declaration or #define of the header, unless it ends in _. It must stand in a
 # tests/*.c (operations are tested from the table, so a row of ops.def counts where a test includes ops.def) and in a
-# docs/examples/* or a code block of docs/*.md. An operation row must also be a row `| name` of the edge table in
+# docs/examples/* or a block of docs/*.md that is run (c, sh). An operation row must also be a row `| name` of the edge table in
 # docs/operations.md. What is missing is printed; it is forgiven only where tests/uncovered.txt has the same line (meant
 # to be empty), and a line there that is no longer missing is an error too; --forgive writes that file anew.
 # SPDX-License-Identifier: MIT
@@ -28,7 +28,7 @@ sort -u -o "$work/symbols" "$work/symbols"
 [ ! -f autodiff/ops.def ] || sed -nE 's/^[A-Z][A-Z0-9_]*\(([a-z][a-z0-9_]*),.*/\1/p' autodiff/ops.def | sort -u >"$work/rows"
 cat tests/*.c tests/*.h 2>/dev/null >"$work/tests"
 from_table=no; grep -q '#include ".*ops\.def"' "$work/tests" && from_table=yes
-{ cat docs/examples/* 2>/dev/null; awk '/^```/ { inside = !inside; next } inside' docs/[!a]*.md docs/a[!p]*.md 2>/dev/null; } >"$work/examples"
+{ cat docs/examples/* 2>/dev/null; awk '/^```/ { open = !open; inside = open && /^```(c|sh)$/; next } inside' docs/[!a]*.md docs/a[!p]*.md 2>/dev/null; } >"$work/examples"
 words() { grep -oE '[A-Za-z_][A-Za-z0-9_]*' "$1" | sort -u; }
 words "$work/tests" >"$work/tests.words"; words "$work/examples" >"$work/examples.words"
 grep -oE '^\| *`?[a-z][a-z0-9_]*`?' docs/operations.md 2>/dev/null | tr -d '|` ' | sort -u >"$work/edges"
