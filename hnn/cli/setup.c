@@ -315,6 +315,39 @@ static int pair_of(cli *c, const char *option, double r[2])
     return cli_usage(c, "--%s needs a range LO:HI, not '%.60s'", option, text);
 }
 
+/* Options that one kind of model, loss or optimiser looks at: nothing that was asked for is passed over in silence. */
+enum { MODEL, LOSS, OPTIMISER };
+static const struct {
+    const char *option;
+    int kind;
+    const char *name;
+} only_for[] = {
+    {"fit", MODEL, "text"},           {"model-H", MODEL, "text"},      {"window", LOSS, "rollout"},
+    {"substeps", LOSS, "rollout"},    {"curriculum", LOSS, "rollout"}, {"rollout-method", LOSS, "rollout"},
+    {"correction", LOSS, "midpoint"}, {"features", OPTIMISER, "lsq"},  {"polish", OPTIMISER, "lsq"},
+};
+
+static int used_by_one(cli *c, const cli_setup *s)
+{
+    const char *const kind[] = {s->single ? "model" : "models", "loss", "optimiser"};
+    for (size_t i = 0; i < sizeof only_for / sizeof *only_for; i++) {
+        int used = !cli_has(c, only_for[i].option);
+        for (int k = 0; k < s->o.models && !used; k++) {
+            const hnn_compare_model *m = &s->o.model[k];
+            const hnn_model_row *row = hnn_model_find(m->spec.model ? m->spec.model : "hnn", &c->error);
+            if (!row)
+                return cli_error(c);
+            const char *has[] = {row->name, m->loss.loss ? m->loss.loss : row->loss,
+                                 m->train.optimiser ? m->train.optimiser : "adam"};
+            used = !strcmp(has[only_for[i].kind], only_for[i].name);
+        }
+        if (!used)
+            return cli_usage(c, "--%s is for --%s %s", only_for[i].option, kind[only_for[i].kind],
+                             only_for[i].name);
+    }
+    return CLI_OK;
+}
+
 static int set_up(cli *c, cli_setup *s, const char *models)
 {
     *s = (cli_setup){.single = !cli_option_of(c, "models")};
@@ -354,15 +387,9 @@ static int set_up(cli *c, cli_setup *s, const char *models)
     status = pair_of(c, "radius", s->o.radius);
     if (status == CLI_OK && (models || !s->o.models))
         status = model_names(c, s, models ? models : "hnn,node", pattern);
-    int texts = 0;
-    for (int k = 0; k < s->o.models && status == CLI_OK; k++) {
+    for (int k = 0; k < s->o.models && status == CLI_OK; k++)
         status = one_model(c, s, &s->o.model[k], protocol);
-        texts += s->o.model[k].spec.model && !strcmp(s->o.model[k].spec.model, "text");
-    }
-    if (status == CLI_OK && !texts && (cli_has(c, "fit") || cli_has(c, "model-H")))
-        return cli_usage(c, "--%s is for --%s text", cli_has(c, "fit") ? "fit" : "model-H",
-                         s->single ? "model" : "models");
-    return status;
+    return status == CLI_OK ? used_by_one(c, s) : status;
 }
 
 int cli_with_setup(cli *c, const char *models, int (*work)(cli *c, cli_setup *s))
