@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ode.h"
@@ -175,5 +176,57 @@ Test(ode_diagnose, the_iteration_starts_from_the_last_step)
         }
         cr_expect_lt(sweeps[0], sweeps[1], "%s: %d sweeps, from the state alone %d", name[k], (int)sweeps[0],
                      (int)sweeps[1]);
+    }
+}
+
+/* H = p^2/2 + q^d/d. */
+static int power_of(const void *u) { return *(const int *)u; }
+static int power_q(void *u, double t, const double y[], double g[])
+{
+    (void)t;
+    g[0] = pow(y[0], power_of(u) - 1);
+    return 0;
+}
+static int power_H(void *u, double t, const double y[], double *H)
+{
+    (void)t;
+    *H = y[1] * y[1] / 2 + pow(y[0], power_of(u)) / power_of(u);
+    return 0;
+}
+/* Every row that claims it; avfK has the quadrature for a polynomial H of degree K, and shows it above. */
+Test(ode_diagnose, energy_is_exact_as_far_as_the_row_claims)
+{
+    const int degree[] = {2, 4, 6, 8, 12, 16};
+    for (int i = 0; i < ode_method_count(); i++) {
+        const ode_method *m = ode_method_at(i), *base = m->base ? m->base : m;
+        int most = !strncmp(base->name, "avf", 3) ? atoi(base->name + 3) : 1000;
+        if (!(m->flags & ODE_EXACT_ENERGY))
+            continue;
+        if (!strcmp(base->name,
+                    "itoh-abe")) /* moves under 1e-2 by Gauss' three points: the 7th derivative counts */
+            most = 12;
+        for (int k = 0; k < 6; k++) {
+            int d = degree[k];
+            const ode_field f = {.size = 2,
+                                 .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T,
+                                 .dHdp = turn_p,
+                                 .dHdq = power_q,
+                                 .energy = power_H,
+                                 .user = &d};
+            const double y[] = {0.9, 0.4};
+            double H0, worst = 0;
+            ode_solver *s = ode_new(m, &f);
+            ode_start(s, 0, y);
+            H0 = ode_energy(s);
+            for (int n = 0; n < 1000 && !ode_step(s, 0.1); n++)
+                worst = fmax(worst, fabs(ode_energy(s) - H0) / H0);
+            cr_expect_eq(ode_status(s), ODE_OK, "%s: %s", m->name, ode_message(s));
+            cr_expect_eq(ode_counters(s).unconverged, 0, "%s, degree %d", m->name, d);
+            if (d <= most)
+                cr_expect_leq(worst, 1e-12, "%s, degree %d: %g", m->name, d, worst);
+            else if (m == base && most <= 6) /* a higher quadrature errs below round-off here */
+                cr_expect_gt(worst, 1e-12, "%s, degree %d: %g", m->name, d, worst);
+            ode_free(s);
+        }
     }
 }

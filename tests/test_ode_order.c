@@ -91,11 +91,36 @@ static int mixed_H(void *u, double t, const double y[], double *H)
         (1 + q * q) * p * p / 2 + r * r / 2 + s * p * r / 2 + (q * q + s * s) / 2 + q * q * s - s * s * s / 3;
     return 0;
 }
+/* The same under a drive, -q1 / (1 + t) - q2 t^2 in H: stages must be evaluated at their own times. */
+static int driven_V_q(void *u, double t, const double y[], double g[])
+{
+    V_q(u, t, y, g);
+    g[0] -= 1 / (1 + t);
+    g[1] -= t * t;
+    return 0;
+}
+static int driven_mixed(void *u, double t, const double y[], double f[])
+{
+    mixed(u, t, y, f);
+    f[2] += 1 / (1 + t);
+    f[3] += t * t;
+    return 0;
+}
+static int driven_mixed_H(void *u, double t, const double y[], double *H)
+{
+    mixed_H(u, t, y, H);
+    *H -= y[0] / (1 + t) + y[1] * t * t;
+    return 0;
+}
 static const ode_field quadratic = {
     .size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = T_p, .dHdq = V_q};
 static const ode_field general = {
     .size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE, .dHdp = general_T_p, .dHdq = V_q};
 static const ode_field any = {.size = 4, .kind = ODE_CANONICAL, .rhs = mixed, .energy = mixed_H};
+static const ode_field driven = {
+    .size = 4, .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T, .dHdp = T_p, .dHdq = driven_V_q};
+static const ode_field driven_any = {
+    .size = 4, .kind = ODE_CANONICAL, .rhs = driven_mixed, .energy = driven_mixed_H};
 /* A row's drivers and rows are this file's, not the library's: the linker takes the first it sees. */
 
 static wide run(const ode_method *m, const ode_field *f, int steps, wide y[4])
@@ -160,5 +185,16 @@ Test(ode_order, every_row_has_its_declared_orders)
         }
         if (!ode_method_refuses(m, &any))
             measure(m, &any, m->order, "non-separable H");
+    }
+}
+
+Test(ode_order, every_row_has_its_order_under_a_drive, .timeout = 120)
+{
+    for (int i = 0; i < ode_method_count(); i++) {
+        const ode_method *m = ode_method_at(i);
+        if (!(m->needs & ODE_ENERGY))
+            measure(m, &driven, ode_method_order(m, &driven), "driven, quadratic T");
+        if (!ode_method_refuses(m, &driven_any))
+            measure(m, &driven_any, m->order, "driven, non-separable H");
     }
 }
