@@ -329,6 +329,7 @@ static inline int64_t copy_chunk(copier *c, const ad_fold *g, const uint8_t *nee
                         __builtin_prefetch(g->trait + x);
                         __builtin_prefetch(g->uses + x, 1);
                         __builtin_prefetch(g->tags + x / AD_LINE_OF, 1);
+                        __builtin_prefetch(g->line + x / AD_LINE_OF, 1);
                     }
             }
         }
