@@ -1,8 +1,8 @@
 /* fold_share.c - nodes as they are kept: each once.
- * Contract: a node equal to an earlier one is that one. Linear in the nodes, and near in memory: a tape's operands are mostly
- * recent, so equal nodes are looked for among the users of the larger operand, which share a line with those of its
- * neighbours, then among those of the other one; only where both are full, or there is no operand, in a table of the rest. What decides whether a rule of
- * fold.c may apply is a byte for each operand.
+ * Contract: a node equal to an earlier one is that one. Linear in the nodes, and near in memory: a tape's operands are
+ * mostly recent, so equal nodes are looked for among the users of the larger operand, which share a line with those of
+ * its neighbours, then among those of the other one; only where both are full, or there is no operand, in a table of the
+ * rest. What decides whether a rule of fold.c may apply is a byte for each operand.
  *
  * SPDX-License-Identifier: MIT */
 #include "fold.h"

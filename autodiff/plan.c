@@ -8,123 +8,6 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-enum { SCAN = 64 };
-
-static int kind_of(const ad_buffer *b) { return b->fixed ? AD_FIXED : b->local ? AD_BLOCK : AD_BATCHED; }
-
-static bool put(ad_heap *h, const ad_program *p, int32_t b)
-{
-    int kind = kind_of(&p->buffer[b]);
-    int64_t size = p->buffer[b].fixed + p->buffer[b].per_row;
-    if (size == 1 && kind == AD_FIXED) {
-        h->one[++h->none] = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
-        return true;
-    }
-    if (size <= AD_SMALL) {
-        h->next[b] = h->small[kind][size];
-        h->small[kind][size] = b + 1;
-        return true;
-    }
-    if (h->nlarge[kind] == h->cap[kind]) {
-        int32_t cap = 2 * h->cap[kind] + 16, *l = realloc(h->large[kind], (size_t)cap * sizeof *l);
-        if (!l)
-            return false;
-        h->large[kind] = l;
-        h->cap[kind] = cap;
-    }
-    h->large[kind][h->nlarge[kind]++] = b;
-    return true;
-}
-
-static bool enlarge(void *at, size_t bytes)
-{
-    void **p = at, *more = realloc(*p, bytes);
-    *p = more ? more : *p;
-    return more;
-}
-
-/* Room for more buffers and what is known of them. */
-static bool more_buffers(ad_planner *s)
-{
-    size_t n = s->buffers_cap ? 2 * (size_t)s->buffers_cap : 64;
-    size_t had = (size_t)s->buffers_cap,
-           bytes = (n + 2) * (sizeof *s->h.one + sizeof *s->left + sizeof *s->h.next);
-    ad_spot *one = malloc(bytes);
-    bool ok = one && enlarge(&s->p->buffer, n * sizeof *s->p->buffer) &&
-              (!s->reuse || enlarge(&s->p->slot, n * sizeof *s->p->slot));
-    if (!ok) {
-        free(one);
-        return false;
-    }
-    uint32_t *left = (uint32_t *)(one + n + 2);
-    int32_t *next = (int32_t *)left + n + 2;
-    one[0] = 0;
-    if (had) {
-        memcpy(one, s->h.one, (had + 2) * sizeof *one);
-        memcpy(left, s->left, (had + 2) * sizeof *left);
-        memcpy(next, s->h.next, had * sizeof *next);
-    }
-    free(s->h.one);
-    s->h.one = one;
-    s->left = left;
-    s->h.next = next;
-    s->buffers_cap = (int32_t)n;
-    return true;
-}
-
-/* When out of memory it is the first one, and s->code.ok is false. */
-int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local)
-{
-    ad_program *p = s->p;
-    if (p->nbuffers == s->buffers_cap && !more_buffers(s))
-        return s->code.ok = false;
-    int32_t b = p->nbuffers++;
-    p->buffer[b].fixed = fixed;
-    p->buffer[b].per_row = per_row;
-    p->buffer[b].local = local;
-    if (!s->reuse) /* then there is no code */
-        return b;
-    p->slot[b] = -1;
-    if (fixed && fixed <= AD_SLOT_MOST && !per_row) {
-        p->slot[b] = p->slots[0];
-        p->slots[0] += (int32_t)fixed;
-    } else if (local && per_row == 1 && !fixed) {
-        p->slot[b] = p->slots[1]++;
-    }
-    return b;
-}
-
-static int32_t take(ad_planner *s, int kind, int64_t size)
-{
-    ad_heap *h = &s->h;
-    const ad_program *p = s->p;
-    if (size == 1 && kind == AD_FIXED && h->none)
-        return ad_hold(h->one[h->none--]) / 2 - 1;
-    if (size <= AD_SMALL && h->small[kind][size]) {
-        int32_t b = h->small[kind][size] - 1;
-        h->small[kind][size] = h->next[b];
-        return b;
-    }
-    if (size > AD_SMALL) {
-        int32_t best = -1, n = h->nlarge[kind];
-        int64_t waste = INT64_MAX;
-        for (int32_t i = n - 1; i >= 0 && i >= n - SCAN; i--) {
-            const ad_buffer *b = &p->buffer[h->large[kind][i]];
-            int64_t has = b->fixed + b->per_row;
-            if (has >= size && has - size < waste) {
-                waste = has - size;
-                best = i;
-            }
-        }
-        if (best >= 0 && waste <= size) {
-            int32_t b = h->large[kind][best];
-            h->large[kind][best] = h->large[kind][--h->nlarge[kind]];
-            return b;
-        }
-    }
-    return ad_new_buffer(s, kind == AD_FIXED ? size : 0, kind == AD_FIXED ? 0 : size, kind == AD_BLOCK);
-}
-
 /* Marks: a stage other than its own reads it; it is an output as it stands; it is a part of its operand's memory. */
 enum { WIDE = 1, OUTPUT = 2, VIEW = 4 };
 
@@ -180,7 +63,7 @@ static int32_t take_results(ad_planner *s, const ad_node *n)
         row *= -n->rows;
     }
     if (fixed == 0 || row == 0)
-        return take(s, fixed ? AD_FIXED : AD_BATCHED, fixed + row);
+        return ad_heap_take(s, fixed ? AD_FIXED : AD_BATCHED, fixed + row);
     return ad_new_buffer(s, fixed, row, false);
 }
 
@@ -195,8 +78,8 @@ static bool release(ad_planner *s, const int32_t *a, int m, bool rows)
         s->left[b + 1] = UINT32_MAX;
         if (p->buffer[b].fixed && p->buffer[b].per_row)
             continue; /* of both kinds: not given to another */
-        if (!rows || kind_of(&p->buffer[b]) == AD_BLOCK) {
-            if (!put(&s->h, p, b))
+        if (!rows || ad_kind_of_buffer(&p->buffer[b]) == AD_BLOCK) {
+            if (!ad_heap_put(&s->h, p, b))
                 return false;
         } else { /* until the stage ends */
             if (s->npending == s->pending_cap) {
@@ -227,13 +110,13 @@ static bool place_result(ad_planner *s, int32_t i, const ad_node *n, const int32
         for (int k = 0; s->reuse && k < m && k < 2 && b < 0 && ad_ops[n->op].kind == AD_ELEMENTWISE; k++) {
             const ad_place *o = &p->place[a[k]];
             if (o->where == AD_AT_BUFFER && s->left[o->index + 1] == 0 && (kind == AD_BLOCK || !rows) &&
-                kind_of(&p->buffer[o->index]) == kind && in_place(s, n, a, m, k))
+                ad_kind_of_buffer(&p->buffer[o->index]) == kind && in_place(s, n, a, m, k))
                 b = o->index;
         }
         if (ad_is_object(n->op))
             b = take_results(s, n);
         if (b < 0)
-            b = take(s, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
+            b = ad_heap_take(s, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
         at->where = AD_AT_BUFFER;
         at->index = b;
         s->spot[i] = ad_spot_of(2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row), -2);
@@ -354,7 +237,7 @@ static bool end_stage(ad_planner *s, int32_t stage)
     if (p->nins > begun)
         p->stage[p->nstages++] = (ad_stage){begun, p->nins, stage & 1};
     while (s->npending)
-        if (!put(&s->h, p, s->pending[--s->npending]))
+        if (!ad_heap_put(&s->h, p, s->pending[--s->npending]))
             return false;
     return true;
 }
@@ -522,8 +405,8 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
 {
     int64_t pool = 3 * (int64_t)ir->nout + ir->words;
     ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .code.ok = true};
-    bool ok =
-        pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) && more_buffers(&s);
+    bool ok = pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) &&
+              ad_more_buffers(&s);
     if (ok) {
         if (ir->stage)
             find_wide(&s);

@@ -64,7 +64,14 @@ typedef struct ad_planner {
     bool reuse;
 } ad_planner;
 
-/* plan.c */
+/* plan_heap.c */
+static inline int ad_kind_of_buffer(const ad_buffer *b)
+{
+    return b->fixed ? AD_FIXED : b->local ? AD_BLOCK : AD_BATCHED;
+}
+HIDDEN bool ad_heap_put(ad_heap *h, const ad_program *p, int32_t b); /* it is free; false: out of memory */
+HIDDEN int32_t ad_heap_take(ad_planner *s, int kind, int64_t size);  /* a free one, or a new one */
+HIDDEN bool ad_more_buffers(ad_planner *s); /* room for more of them and what is known of them */
 HIDDEN int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local);
 
 /* plan_single.c: nodes k ... of the order, as far as they are single numbers computed from one or two of them inside a run
