@@ -45,12 +45,19 @@ const ode_driver ode_rk_driver = {"rk", rk_slots, NULL, rk_step, rk_keeps};
 /* ---- splitting: q += a_i h dT/dp, then p -= b_i h dV/dq. Time runs with the drifts, so that H = T(p) + V(q, t)
  * is stepped as the autonomous system it is in extended space. A kick that nothing moved since is not evaluated again. */
 static int split_slots(const ode_plan *p) { return (void)p, 1; }
+/* A step that begins and ends with a kick: slot 1 still holds the force where the next one starts. Tables may end in zeros. */
+static int split_joins(const ode_plan *p)
+{
+    int i = p->nb - 1;
+    while (i > 0 && p->b[i].hi == 0 && p->a[i].hi == 0)
+        i--;
+    return p->b[i].hi != 0 && p->a[0].hi == 0;
+}
 static void split_step(ode_space *s, const ode_plan *p)
 {
     const ode_ops *o = s->ops;
     ode_num c = ZERO;
-    int kick = p->b[p->nb - 1].hi != 0; /* slot 1 then still holds the force where this step starts */
-    int known = !s->fresh && kick && p->a[0].hi == 0;
+    int known = !s->fresh && split_joins(p);
     for (int i = 0; i < p->na; i++) {
         if (p->a[i].hi != 0) {
             o->eval(s, ODE_Q, 1, 0, c);
@@ -68,7 +75,7 @@ static void split_step(ode_space *s, const ode_plan *p)
 }
 static int split_keeps(const ode_plan *p, ode_kept *k) /* the force of the last kick */
 {
-    if (p->b[p->nb - 1].hi != 0 && p->a[0].hi == 0)
+    if (split_joins(p))
         *k = (ode_kept){1, {1}, ODE_P, 1, 0};
     return 1;
 }

@@ -81,7 +81,8 @@ struct ode_method {
     const ode_driver *driver; /* the family: rk, split, collocation, gonzalez, ... (ode_driver.h) */
     int order;                /* for H whose T is quadratic in p, and for a general field */
     int order_general;        /* for a general separable T(p) + V(q): never more than order */
-    int stages;               /* evaluations of the field in a step (of the force, for splitting) */
+    int stages;               /* evaluations of the field in a step (of the force, for splitting); of an
+                               * adaptive row one less, the last is the next step's first */
     unsigned flags;           /* ODE_SYMPLECTIC, ... */
     unsigned needs;           /* of the field: ODE_CANONICAL, ODE_SEPARABLE, ODE_ENERGY */
     const char *a, *a2,

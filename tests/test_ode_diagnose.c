@@ -230,3 +230,43 @@ Test(ode_diagnose, energy_is_exact_as_far_as_the_row_claims)
         }
     }
 }
+
+/* A row is complete, and an explicit step evaluates the field, or the force, as often as it says. */
+static int forces;
+static int counted_q(void *u, double t, const double y[], double g[]) { return forces++, turn_q(u, t, y, g); }
+static int counted_f(void *u, double t, const double y[], double f[])
+{
+    (void)u, (void)t;
+    forces++;
+    f[0] = y[1], f[1] = -y[0];
+    return 0;
+}
+Test(ode_diagnose, rows_are_complete_and_cost_what_they_say)
+{
+    enum { STEPS = 20 };
+    const ode_driver *rk = ode_method_find("rk4")->driver, *split = ode_method_find("verlet")->driver;
+    const ode_field parts = {.size = 2,
+                             .kind = ODE_CANONICAL | ODE_SEPARABLE | ODE_QUADRATIC_T,
+                             .dHdp = turn_p,
+                             .dHdq = counted_q},
+                    whole = {.size = 2, .rhs = counted_f};
+    const double y[] = {1, 0.3};
+    for (int i = 0; i < ode_method_count(); i++) {
+        const ode_method *m = ode_method_at(i);
+        cr_expect(m->name && m->driver && m->source && strlen(m->source) > 5, "row %d", i);
+        cr_expect_eq(ode_method_find(m->name), m, "%s is there twice", m->name);
+        cr_expect(m->order >= m->order_general && m->order_general >= 1 && m->stages >= 1, "%s", m->name);
+        if (m->driver != rk && m->driver != split)
+            continue;
+        ode_solver *s = ode_new(m, m->driver == rk ? &whole : &parts);
+        ode_start(s, 0, y);
+        ode_run(s, 1, 0.1, NULL); /* what is kept for the next step is there now */
+        forces = 0;
+        ode_run(s, STEPS, 0.1, NULL);
+        int each = m->stages -
+                   (m->driver == rk && (m->flags & ODE_ADAPTIVE)); /* the last is the first of the next */
+        cr_expect_eq(forces, STEPS * each, "%s: %d evaluations in %d steps, %d stages", m->name, forces,
+                     STEPS, m->stages);
+        ode_free(s);
+    }
+}
