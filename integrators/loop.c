@@ -132,6 +132,20 @@ static ad_var run(loop *l)
     return f ? last[0] : none;
 }
 
+static loop of(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h, const ad_var param[],
+               int64_t steps, int64_t checkpoints)
+{
+    return (loop){.m = m,
+                  .r = r,
+                  .tape = y.tape,
+                  .y = y,
+                  .t = t,
+                  .h = h,
+                  .param = param,
+                  .steps = steps,
+                  .checkpoints = checkpoints};
+}
+
 ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y, ad_var t, ad_var h,
                   const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory)
 {
@@ -139,17 +153,9 @@ ad_var ode_record(const ode_method *m, ode_recorded *r, int64_t steps, ad_var y,
         return ad_num(0);
     if (steps < 1)
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record: %lld steps", (long long)steps), ad_num(0);
-    return run(&(loop){.m = m,
-                       .r = r,
-                       .tape = y.tape,
-                       .y = y,
-                       .t = t,
-                       .h = h,
-                       .param = param,
-                       .omega = omega,
-                       .steps = steps,
-                       .checkpoints = checkpoints,
-                       .trajectory = trajectory});
+    loop l = of(m, r, y, t, h, param, steps, checkpoints);
+    l.omega = omega, l.trajectory = trajectory;
+    return run(&l);
 }
 ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                         const ad_var param[], double omega, int64_t checkpoints, ad_var *trajectory)
@@ -160,36 +166,18 @@ ad_var ode_record_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t
         return ode_recorded_fail(r, ODE_EINPUT, "ode_record_steps: h is %s, needed a value [., steps]",
                                  ad_name(h)),
                ad_num(0);
-    return run(&(loop){.m = m,
-                       .r = r,
-                       .tape = y.tape,
-                       .y = y,
-                       .t = t,
-                       .h = h,
-                       .param = param,
-                       .omega = omega,
-                       .steps = ad_cols(h),
-                       .checkpoints = checkpoints,
-                       .each = 1,
-                       .trajectory = trajectory});
+    loop l = of(m, r, y, t, h, param, ad_cols(h), checkpoints);
+    l.omega = omega, l.each = 1, l.trajectory = trajectory;
+    return run(&l);
 }
 
 void ode_record_path(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h, const ad_var param[],
                      int64_t checkpoints, ad_var *trajectory, ad_var *ends)
 {
     *trajectory = *ends = ad_num(0);
-    run(&(loop){.m = m,
-                .r = r,
-                .tape = y.tape,
-                .y = y,
-                .t = t,
-                .h = h,
-                .param = param,
-                .steps = ad_cols(h),
-                .checkpoints = checkpoints,
-                .each = 1,
-                .trajectory = trajectory,
-                .ends = ends});
+    loop l = of(m, r, y, t, h, param, ad_cols(h), checkpoints);
+    l.each = 1, l.trajectory = trajectory, l.ends = ends;
+    run(&l);
 }
 
 int ode_steps_put(ode_steps *a, double t, double h)

@@ -47,6 +47,15 @@ static int size_of(ad_var x, int batch)
     return (r < 0 ? -r * batch : r) * ad_cols(x);
 }
 
+/* The arrays of a run. */
+static void bind_to(net *n, double value[NW + 3][256], const void *in[NW + 2], void *out[NW + 3])
+{
+    for (int i = 0; i < NW + 2; i++)
+        in[i] = n->v[i];
+    for (int i = 0; i < NW + 3; i++)
+        out[i] = value[i];
+}
+
 static void outputs_equal_values(net *n, int batch, const ad_options *o)
 {
     for (int i = 0; i < NW + 2; i++)
@@ -57,10 +66,7 @@ static void outputs_equal_values(net *n, int batch, const ad_options *o)
     double got[NW + 3][256];
     const void *in[NW + 2];
     void *out[NW + 3];
-    for (int i = 0; i < NW + 2; i++)
-        in[i] = n->v[i];
-    for (int i = 0; i < NW + 3; i++)
-        out[i] = got[i];
+    bind_to(n, got, in, out);
     for (int again = 0; again < 2; again++) {
         memset(got, 0x7f, sizeof got);
         cr_assert_eq(ad_run(w, batch, in, out), AD_OK, "%s", ad_work_message(w));
@@ -90,12 +96,8 @@ Test(program, threads_and_blocks_change_no_bit)
     double want[NW + 3][256], got[NW + 3][256];
     const void *in[NW + 2];
     void *out[2][NW + 3];
-    for (int i = 0; i < NW + 2; i++)
-        in[i] = n.v[i];
-    for (int i = 0; i < NW + 3; i++) {
-        out[0][i] = want[i];
-        out[1][i] = got[i];
-    }
+    bind_to(&n, want, in, out[0]);
+    bind_to(&n, got, in, out[1]);
     ad_program *naive = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.opt = AD_OPT_NONE});
     ad_work *w = ad_work_new(naive, NULL);
     cr_assert_eq(ad_run(w, 60, in, out[0]), AD_OK);
@@ -126,12 +128,8 @@ Test(program, a_pool_takes_many_short_runs_with_and_without_a_pause)
     double want[NW + 3][256], got[NW + 3][256];
     const void *in[NW + 2];
     void *out[2][NW + 3];
-    for (int i = 0; i < NW + 2; i++)
-        in[i] = n.v[i];
-    for (int i = 0; i < NW + 3; i++) {
-        out[0][i] = want[i];
-        out[1][i] = got[i];
-    }
+    bind_to(&n, want, in, out[0]);
+    bind_to(&n, got, in, out[1]);
     ad_pool *pool = ad_pool_new(4);
     ad_program *p = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.block = 1});
     ad_work *alone = ad_work_new(p, NULL), *w = ad_work_new(p, pool);
