@@ -207,10 +207,12 @@ static const cli_option demo[] = {
     {"out", "DIR", CLI_TEXT, "noether-demo", "the report, weights, data, log", 0, 0},
     {NULL, NULL, 0, NULL, NULL, 0, 0},
 };
-static const cli_option *const demo_groups[] = {demo, cli_common, NULL};
+static const cli_option *const demo_groups[] = {
+    demo, cli_problem_options, cli_measured_options, cli_load_options, cli_common, NULL};
 const cli_command cli_cmd_demo = {
     .name = "demo",
     .args = "",
-    .summary = "the pendulum: a Hamiltonian network beside a neural ODE, with a report",
+    .summary = "the pendulum, or measured data: a Hamiltonian network beside a neural ODE, with a report",
+    .more = "  noether demo --data measured.txt --columns t=1,q=2,p=3 --coords qv\n",
     .groups = demo_groups,
     .run = run_demo};
