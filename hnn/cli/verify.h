@@ -5,7 +5,7 @@
 
 #include "problem.h"
 
-enum { CLI_STATES = 64, CLI_CLAIMS = 11 };
+enum { CLI_STATES = 64, CLI_CLAIMS = 12 };
 
 typedef struct cli_subject {
     cli_problem p;

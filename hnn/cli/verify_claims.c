@@ -103,6 +103,7 @@ static double energy_by(cli_subject *s, const char *method)
 }
 
 static double energy_gonzalez(cli_subject *s) { return energy_by(s, "gonzalez"); }
+static double energy_gauss(cli_subject *s) { return energy_by(s, "gauss8"); }
 static double energy_rk4(cli_subject *s) { return energy_by(s, "rk4"); }
 
 /* over 100 executed steps from the first state: the largest |M'JM - J|, or |det M - 1| */
@@ -236,6 +237,7 @@ const cli_claim cli_claims[CLI_CLAIMS] = {
      CLI_TRUTH},
     {"sample_efficiency", "more trajectories help: error with most over that with fewest", "learned", 1,
      efficiency, CLI_SIZES},
+    {"gauss_energy", "H by gauss8 at the same step", "not claimed", 0, energy_gauss, 0},
     {"rk4_energy", "H by rk4 at the same step", "not claimed", 0, energy_rk4, 0},
     {"rk4_symplectic", "|M'JM - J| by rk4", "not claimed", 0, symplectic_rk4, 0},
     {"rk4_volume", "|det M - 1| by rk4", "not claimed", 0, volume_rk4, 0},
