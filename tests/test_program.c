@@ -56,6 +56,26 @@ static void bind_to(net *n, double value[NW + 3][256], const void *in[NW + 2], v
         out[i] = value[i];
 }
 
+/* Two runs side by side, and whether they gave the same bits. */
+typedef struct {
+    double want[NW + 3][256], got[NW + 3][256];
+    const void *in[NW + 2];
+    void *out[2][NW + 3];
+} two_runs;
+static void two_runs_of(net *n, two_runs *r)
+{
+    bind_to(n, r->want, r->in, r->out[0]);
+    bind_to(n, r->got, r->in, r->out[1]);
+}
+static void second_is_first(net *n, two_runs *r, ad_work *w, int batch)
+{
+    memset(r->got, 0x7f, sizeof r->got);
+    cr_assert_eq(ad_run(w, batch, r->in, r->out[1]), AD_OK);
+    for (int i = 0; i < NW + 3; i++)
+        cr_assert(!memcmp(r->want[i], r->got[i], (size_t)size_of(n->out[i], batch) * sizeof(double)),
+                  "batch %d, output %d", batch, i);
+}
+
 static void outputs_equal_values(net *n, int batch, const ad_options *o)
 {
     for (int i = 0; i < NW + 2; i++)
@@ -93,25 +113,18 @@ Test(program, a_training_step_has_the_bits_of_ad_value_for_every_batch)
 Test(program, threads_and_blocks_change_no_bit)
 {
     net n = net_new();
-    double want[NW + 3][256], got[NW + 3][256];
-    const void *in[NW + 2];
-    void *out[2][NW + 3];
-    bind_to(&n, want, in, out[0]);
-    bind_to(&n, got, in, out[1]);
+    two_runs r;
+    two_runs_of(&n, &r);
     ad_program *naive = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.opt = AD_OPT_NONE});
     ad_work *w = ad_work_new(naive, NULL);
-    cr_assert_eq(ad_run(w, 60, in, out[0]), AD_OK);
+    cr_assert_eq(ad_run(w, 60, r.in, r.out[0]), AD_OK);
     for (int threads = 1; threads <= 3; threads++)
         for (int block = 1; block <= 64; block *= 4) {
             ad_pool *pool = ad_pool_new(threads);
             ad_program *p = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.block = block});
             ad_work *v = ad_work_new(p, pool);
-            for (int again = 0; again < 3; again++) {
-                memset(got, 0x7f, sizeof got);
-                cr_assert_eq(ad_run(v, 60, in, out[1]), AD_OK);
-                for (int i = 0; i < NW + 3; i++)
-                    cr_assert(!memcmp(want[i], got[i], (size_t)size_of(n.out[i], 60) * sizeof(double)));
-            }
+            for (int again = 0; again < 3; again++)
+                second_is_first(&n, &r, v, 60);
             ad_work_free(v);
             ad_program_free(p);
             ad_pool_free(pool);
@@ -125,24 +138,17 @@ Test(program, threads_and_blocks_change_no_bit)
 Test(program, a_pool_takes_many_short_runs_with_and_without_a_pause)
 {
     net n = net_new();
-    double want[NW + 3][256], got[NW + 3][256];
-    const void *in[NW + 2];
-    void *out[2][NW + 3];
-    bind_to(&n, want, in, out[0]);
-    bind_to(&n, got, in, out[1]);
+    two_runs r;
+    two_runs_of(&n, &r);
     ad_pool *pool = ad_pool_new(4);
     ad_program *p = ad_compile(n.t, NW + 2, n.in, NW + 3, n.out, &(ad_options){.block = 1});
     ad_work *alone = ad_work_new(p, NULL), *w = ad_work_new(p, pool);
     for (int run = 0, runs = getenv("NOETHER_TEST_SHORT") ? 60 : 1500; run < runs; run++) {
         int batch = 1 + run % 60;
-        cr_assert_eq(ad_run(alone, batch, in, out[0]), AD_OK);
+        cr_assert_eq(ad_run(alone, batch, r.in, r.out[0]), AD_OK);
         if (run % 50 == 49)
             usleep(2000);
-        memset(got, 0x7f, sizeof got);
-        cr_assert_eq(ad_run(w, batch, in, out[1]), AD_OK);
-        for (int i = 0; i < NW + 3; i++)
-            cr_assert(!memcmp(want[i], got[i], (size_t)size_of(n.out[i], batch) * sizeof(double)),
-                      "run %d, batch %d, output %d", run, batch, i);
+        second_is_first(&n, &r, w, batch);
     }
     ad_work_free(alone);
     ad_work_free(w);
