@@ -161,6 +161,7 @@ AD_API ad_var ad_lt(ad_var a, ad_var b);    /* 1 where a < b, else 0; derivative
 AD_API ad_var ad_le(ad_var a, ad_var b);    /* 1 where a <= b, else 0; derivative 0 */
 AD_API ad_var ad_eq(ad_var a, ad_var b);    /* 1 where a = b, else 0; derivative 0 */
 AD_API ad_var ad_where(ad_var c, ad_var a, ad_var b); /* a where c is not 0, else b */
+AD_API ad_var ad_fma(ad_var a, ad_var b, ad_var c);   /* a b + c, rounded once: for sums with their errors */
 AD_API ad_var ad_add_n(int n, const ad_var x[]);      /* x0 + x1 + ..., left to right */
 
 /* 3. Sums and shapes -------------------------------------------------------------------------- */
@@ -476,6 +477,7 @@ static inline ad_var ad_same_(ad_var x) { return x; }
 #define ad_le(a, b) ad_le(AD_V_(a), AD_V_(b))
 #define ad_eq(a, b) ad_eq(AD_V_(a), AD_V_(b))
 #define ad_where(c, a, b) ad_where(AD_V_(c), AD_V_(a), AD_V_(b))
+#define ad_fma(a, b, c) ad_fma(AD_V_(a), AD_V_(b), AD_V_(c))
 #endif
 
 #endif

@@ -129,18 +129,17 @@ void ad_em_number(ad_emitter *e, ad_text *t, int64_t at)
 static const char *const op_text[OP_COUNT_] = {
 #define UNARY(name, cost, value, rule, lo, hi) [OP_##name] = #value,
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = #value,
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) [OP_##name] = #value,
 #include "ops.def"
 #undef UNARY
 #undef BINARY
-#define TEXT2(x) #x
-#define TEXT(x) TEXT2(x)
-    [OP_where] = TEXT(AD_VALUE_where),
+#undef TERNARY
 };
 
-/* The text of the row with its operands put in: x; a, b; c, a, b of where. */
+/* The text of the row with its operands put in: x; a, b; a, b, c. */
 void ad_em_operation(ad_text *t, int op, const char *const operand[])
 {
-    static const char *const names[] = {[1] = "x", [2] = "ab", [3] = "cab"};
+    static const char *const names[] = {[1] = "x", [2] = "ab", [3] = "abc"};
     const char *name = names[ad_ops[op].arity];
     for (const char *s = op_text[op]; *s;) {
         size_t n = 0;

@@ -32,12 +32,13 @@ static const struct row {
 #define ROW(kind, name, values, integers) {#name, kind, values, integers, {.f##values##integers = ad_##name}},
 #define UNARY(name, cost, value, rule, lo, hi) ROW(ELEMENTWISE, name, 1, 0)
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) ROW(ELEMENTWISE, name, 2, 0)
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) ROW(ELEMENTWISE, name, 3, 0)
 #include "ops.def"
-    ROW(ELEMENTWISE, where, 3, 0) ROW(ELEMENTWISE, stop, 1, 0) ROW(WHOLE, sum, 1, 0)
-        ROW(WHOLE, sum_rows, 1, 0) ROW(WHOLE, sum_cols, 1, 0) ROW(WHOLE, mean, 1, 0) ROW(WHOLE, count, 1, 0)
-            ROW(WHOLE, logsumexp, 1, 0) ROW(WHOLE, norm, 1, 0) ROW(WHOLE, reshape, 1, 2)
-                ROW(WHOLE, expand, 1, 2) ROW(WHOLE, sum_to, 1, 2) ROW(WHOLE, slice, 1, 4)
-                    ROW(WHOLE, cols_of, 1, 2) ROW(WHOLE, rows_of, 1, 2) ROW(WHOLE, at, 1, 2)
+    ROW(ELEMENTWISE, stop, 1, 0) ROW(WHOLE, sum, 1, 0) ROW(WHOLE, sum_rows, 1, 0) ROW(WHOLE, sum_cols, 1, 0)
+        ROW(WHOLE, mean, 1, 0) ROW(WHOLE, count, 1, 0) ROW(WHOLE, logsumexp, 1, 0) ROW(WHOLE, norm, 1, 0)
+            ROW(WHOLE, reshape, 1, 2) ROW(WHOLE, expand, 1, 2) ROW(WHOLE, sum_to, 1, 2)
+                ROW(WHOLE, slice, 1, 4) ROW(WHOLE, cols_of, 1, 2) ROW(WHOLE, rows_of, 1, 2)
+                    ROW(WHOLE, at, 1, 2)
                         ROW(WHOLE, pad, 1, 4){"concat_rows", MANY_VALUES, -1, 0, {.values = ad_concat_rows}},
     {"concat_cols", MANY_VALUES, -1, 0, {.values = ad_concat_cols}},
     {"add_n", MANY_VALUES, -1, 0, {.values = ad_add_n}},

@@ -19,9 +19,11 @@ const uint8_t ad_op_trait[OP_COUNT_] = {
                    : OP_##name == OP_dtanh ? AD_IS_TANH | AD_IS_DTANH                                        \
                                            : 0),
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = AD_MOVES | AD_SINGLE,
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) [OP_##name] = AD_MOVES | AD_SINGLE,
 #include "ops.def"
 #undef UNARY
 #undef BINARY
+#undef TERNARY
 };
 
 static ad_node *at(const ad_fold *f, int32_t i) { return &f->ir->node[i]; }

@@ -7,14 +7,17 @@
 #include <stdio.h>
 
 const ad_opinfo ad_ops[OP_COUNT_] = {
-    [OP_INPUT] = {"input", AD_LEAF, 0, 0},        [OP_CONST] = {"const", AD_LEAF, 0, 0},
-    [OP_FILL] = {"fill", AD_LEAF, 0, 0},          [OP_EYE] = {"eye", AD_LEAF, 0, 0},
+    [OP_INPUT] = {"input", AD_LEAF, 0, 0},         [OP_CONST] = {"const", AD_LEAF, 0, 0},
+    [OP_FILL] = {"fill", AD_LEAF, 0, 0},           [OP_EYE] = {"eye", AD_LEAF, 0, 0},
 #define UNARY(name, cost, value, rule, lo, hi) [OP_##name] = {#name, AD_ELEMENTWISE, cost, 1},
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = {#name, AD_ELEMENTWISE, cost, 2},
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    [OP_##name] = {#name, AD_ELEMENTWISE, cost, 3},
 #include "ops.def"
 #undef UNARY
 #undef BINARY
-    [OP_where] = {"where", AD_ELEMENTWISE, 1, 3}, [OP_ADD_N] = {"add_n", AD_ELEMENTWISE, 1, -1},
+#undef TERNARY
+    [OP_ADD_N] = {"add_n", AD_ELEMENTWISE, 1, -1},
 #define SHAPE_OP(OP, name, kind, arity, attrs) [OP] = {name, kind, 1, arity},
 #include "ops_shape.def"
 #undef SHAPE_OP
@@ -215,6 +218,15 @@ ad_var ad_elementwise(int op, int n, const ad_var in[])
     } else {
         if (op == OP_where && literal[0])
             return as_is(t, value[0] != 0 ? x[1] : x[2], r, c);
+        if (op == OP_fma) { /* as mul and add fold */
+            if (literal[2] && value[2] == 0)
+                return as_is(t, ad_mul(x[0], x[1]), r, c);
+            for (int i = 0; i < 2; i++)
+                if (literal[i] && (value[i] == 0 || fabs(value[i]) == 1))
+                    return value[i] == 0   ? as_is(t, x[2], r, c)
+                           : value[i] == 1 ? as_is(t, ad_add(x[!i], x[2]), r, c)
+                                           : as_is(t, ad_sub(x[2], x[!i]), r, c);
+        }
         for (int i = 0; i < 3; i++)
             if (!x[i].tape)
                 x[i] = ad_fill(t, 1, 1, value[i]);
@@ -226,11 +238,15 @@ ad_var ad_elementwise(int op, int n, const ad_var in[])
     ad_var ad_##name(ad_var x) { return ad_elementwise(OP_##name, 1, (ad_var[3]){x}); }
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
     ad_var ad_##name(ad_var a, ad_var b) { return ad_elementwise(OP_##name, 2, (ad_var[3]){a, b}); }
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    ad_var ad_##name(ad_var a, ad_var b, ad_var c)                                                           \
+    {                                                                                                        \
+        return ad_elementwise(OP_##name, 3, (ad_var[3]){a, b, c});                                           \
+    }
 #include "ops.def"
 #undef UNARY
 #undef BINARY
-
-ad_var ad_where(ad_var c, ad_var a, ad_var b) { return ad_elementwise(OP_where, 3, (ad_var[3]){c, a, b}); }
+#undef TERNARY
 
 ad_var ad_add_n(int n, const ad_var x[])
 {
@@ -278,6 +294,7 @@ ad_var ad_add_n(int n, const ad_var x[])
 
 typedef ad_var unary_rule(ad_var g, ad_var x, ad_var y);
 typedef ad_var binary_rule(ad_var g, ad_var a, ad_var b, ad_var y);
+typedef ad_var ternary_rule(ad_var g, ad_var a, ad_var b, ad_var c);
 
 #define UNARY(name, cost, value, rule, lo, hi)                                                               \
     static ad_var rule_##name(ad_var g, ad_var x, ad_var y)                                                  \
@@ -296,23 +313,54 @@ typedef ad_var binary_rule(ad_var g, ad_var a, ad_var b, ad_var y);
         (void)g, (void)a, (void)b, (void)y;                                                                  \
         return rule_b;                                                                                       \
     }
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    static ad_var rule_a_##name(ad_var g, ad_var a, ad_var b, ad_var c)                                      \
+    {                                                                                                        \
+        (void)g, (void)a, (void)b, (void)c;                                                                  \
+        return rule_a;                                                                                       \
+    }                                                                                                        \
+    static ad_var rule_b_##name(ad_var g, ad_var a, ad_var b, ad_var c)                                      \
+    {                                                                                                        \
+        (void)g, (void)a, (void)b, (void)c;                                                                  \
+        return rule_b;                                                                                       \
+    }                                                                                                        \
+    static ad_var rule_c_##name(ad_var g, ad_var a, ad_var b, ad_var c)                                      \
+    {                                                                                                        \
+        (void)g, (void)a, (void)b, (void)c;                                                                  \
+        return rule_c;                                                                                       \
+    }
 #include "ops.def"
 #undef UNARY
 #undef BINARY
+#undef TERNARY
 
 static unary_rule *const rule1[OP_COUNT_] = {
 #define UNARY(name, cost, value, rule, lo, hi) [OP_##name] = rule_##name,
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)
 #include "ops.def"
 #undef UNARY
 #undef BINARY
+#undef TERNARY
 };
 static binary_rule *const rule2[OP_COUNT_][2] = {
 #define UNARY(name, cost, value, rule, lo, hi)
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = {rule_a_##name, rule_b_##name},
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)
 #include "ops.def"
 #undef UNARY
 #undef BINARY
+#undef TERNARY
+};
+static ternary_rule *const rule3[OP_COUNT_][3] = {
+#define UNARY(name, cost, value, rule, lo, hi)
+#define BINARY(name, cost, value, rule_a, rule_b, lo, hi)
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    [OP_##name] = {rule_a_##name, rule_b_##name, rule_c_##name},
+#include "ops.def"
+#undef UNARY
+#undef BINARY
+#undef TERNARY
 };
 
 void ad_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], ad_var da[])
@@ -324,10 +372,9 @@ void ad_pullback(ad_var y, ad_var g, const ad_var a[], const bool want[], ad_var
     if (n.op == OP_ADD_N) {
         for (int i = 0; i < ad_nargs(y.tape, &n); i++)
             da[i] = g;
-    } else if (n.op == OP_where) {
-        da[0] = N(0);
-        da[1] = want[1] ? ad_where(a[0], g, N(0)) : N(0);
-        da[2] = want[2] ? ad_where(a[0], N(0), g) : N(0);
+    } else if (rule3[n.op][0]) {
+        for (int i = 0; i < 3; i++)
+            da[i] = want[i] ? rule3[n.op][i](g, a[0], a[1], a[2]) : N(0);
     } else if (rule1[n.op]) {
         da[0] = rule1[n.op](g, a[0], y);
     } else if (rule2[n.op][0]) {

@@ -81,8 +81,8 @@ static int32_t add_ext(ad_tape *t, int nargs, const ad_var args[], int nattr, co
 
 /* How many operands pass a mask on to the result: what is linear in them, element by element. */
 static const uint8_t passes[OP_COUNT_] = {
-    [OP_neg] = 1, [OP_add] = 2,  [OP_sub] = 2,   [OP_mul] = 2,           [OP_mulz] = 2,
-    [OP_div] = 1, [OP_divz] = 1, [OP_where] = 3, [OP_ADD_N] = UINT8_MAX,
+    [OP_neg] = 1, [OP_add] = 2,  [OP_sub] = 2,   [OP_mul] = 2, [OP_mulz] = 2,
+    [OP_div] = 1, [OP_divz] = 1, [OP_where] = 3, [OP_fma] = 3, [OP_ADD_N] = UINT8_MAX,
 #define SHAPE_OP(OP, name, kind, arity, attrs) [OP] = kind == AD_LINEAR ? UINT8_MAX : 0,
 #include "ops_shape.def"
 #undef SHAPE_OP

@@ -23,10 +23,11 @@ enum {
     OP_EYE,
 #define UNARY(name, cost, value, rule, lo, hi) OP_##name,
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) OP_##name,
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) OP_##name,
 #include "ops.def"
 #undef UNARY
 #undef BINARY
-    OP_where,
+#undef TERNARY
     OP_ADD_N,
 #define SHAPE_OP(OP, name, kind, arity, attrs) OP,
 #include "ops_shape.def"

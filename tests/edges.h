@@ -139,6 +139,12 @@ static ad_var pair(ad_var x, ad_var (*f)(ad_var, ad_var))
 {
     return f(ad_cols_of(x, 0, 1), ad_cols_of(x, 1, 1));
 }
+static ad_var e_fma(ad_var x)
+{
+    ad_var a = ad_cols_of(x, 0, 1), b = ad_cols_of(x, 1, 1);
+    return ad_fma(a, b, ad_neg(ad_stop(ad_mul(a, b)))); /* what the product lost */
+}
+static ad_var e_fma_inf(ad_var x) { return ad_fma(ad_cols_of(x, 0, 1), ad_cols_of(x, 1, 1), 1); }
 static ad_var e_where(ad_var x) { return ad_where(ad_lt(0, x), ad_sqrt(x), 0); }
 static ad_var e_where_nan(ad_var x) { return ad_where(x, 1, 2); }
 static ad_var e_where_left(ad_var x) { return ad_where(1, ad_cols_of(x, 0, 1), ad_log(ad_cols_of(x, 1, 1))); }
@@ -243,6 +249,8 @@ typedef struct edge_of {
 } edge_of;
 
 static const edge_of others[] = {
+    {"fma", "fma(a, a, -(a a)), a = 100000001", e_fma, 1, 2, {1e8 + 1, 1e8 + 1}, "1; [1e+08 1e+08]; [1 1]"},
+    {"fma", "fma(0, b, 1), b = infinity", e_fma_inf, 1, 2, {0, INF}, "NaN; [inf 0]; [1 1]"},
     {"where", "where(0 < x, sqrt(x), 0), x = 0", e_where, 1, 1, {0}, "0; 0; 0"},
     {"where", "where(c, 1, 2), c = NaN", e_where_nan, 1, 1, {NAN}, "1; 0; 0"},
     {"where", "where(1, a, log(b)), b = -1", e_where_left, 1, 2, {3, -1}, "3; [1 0]; [0 0]"},

@@ -22,9 +22,19 @@
     }
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
     static long double ref_##name(long double a, long double b) { return value; }
+/* Three operands: a row for each two of them, the other one a number. */
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    static long double value_##name(long double a, long double b, long double c) { return value; }           \
+    static long double ref_ab_##name(long double a, long double b) { return value_##name(a, b, 0.75L); }     \
+    static long double ref_bc_##name(long double a, long double b) { return value_##name(0.75L, a, b); }     \
+    static long double ref_ac_##name(long double a, long double b) { return value_##name(a, -0.5L, b); }     \
+    static ad_var ab_##name(ad_var a, ad_var b) { return ad_##name(a, b, 0.75); }                            \
+    static ad_var bc_##name(ad_var a, ad_var b) { return ad_##name(0.75, a, b); }                            \
+    static ad_var ac_##name(ad_var a, ad_var b) { return ad_##name(a, -0.5, b); }
 #include "ops.def"
 #undef UNARY
 #undef BINARY
+#undef TERNARY
 
 typedef struct row {
     const char *name;
@@ -35,6 +45,10 @@ typedef struct row {
 } row;
 #define UNARY(name, cost, value, rule, lo, hi) {#name, ad_##name, NULL, ref_##name, lo, hi},
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) {#name, NULL, ad_##name, ref_##name, lo, hi},
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    {#name " of a, b", NULL, ab_##name, ref_ab_##name, lo, hi},                                              \
+        {#name " of b, c", NULL, bc_##name, ref_bc_##name, lo, hi},                                          \
+        {#name " of a, c", NULL, ac_##name, ref_ac_##name, lo, hi},
 static const row rows[] = {
 #include "ops.def"
 };

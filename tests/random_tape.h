@@ -31,16 +31,19 @@ static inline double rt_real(random_tape *r) { return rt_next(r, 1 << 24) / (dou
 typedef struct {
     ad_var (*one)(ad_var);
     ad_var (*two)(ad_var, ad_var);
+    ad_var (*three)(ad_var, ad_var, ad_var);
     double lo, hi;
     const char *name;
 } rt_row;
-#define UNARY(name, cost, value, rule, lo, hi) {ad_##name, NULL, lo, hi, #name},
-#define BINARY(name, cost, value, rule_a, rule_b, lo, hi) {NULL, ad_##name, lo, hi, #name},
+#define UNARY(name, cost, value, rule, lo, hi) {ad_##name, NULL, NULL, lo, hi, #name},
+#define BINARY(name, cost, value, rule_a, rule_b, lo, hi) {NULL, ad_##name, NULL, lo, hi, #name},
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) {NULL, NULL, ad_##name, lo, hi, #name},
 static const rt_row rt_rows[] = {
 #include "ops.def"
 };
 #undef UNARY
 #undef BINARY
+#undef TERNARY
 
 static inline int rt_jumps(const rt_row *row)
 {
@@ -145,8 +148,14 @@ static inline void rt_grow(random_tape *r)
         const rt_row *row = &rt_rows[rt_next(r, sizeof rt_rows / sizeof *rt_rows)];
         if (r->smooth && rt_jumps(row))
             return;
-        y = row->one ? row->one(rt_squeeze(x, row->lo, row->hi))
-                     : row->two(rt_squeeze(x, row->lo, row->hi), rt_squeeze(rt_mate(r, x), row->lo, row->hi));
+        ad_var u = rt_squeeze(x, row->lo, row->hi);
+        if (row->one)
+            y = row->one(u);
+        else {
+            ad_var v = rt_squeeze(rt_mate(r, x), row->lo, row->hi);
+            y = row->two ? row->two(u, v)
+                         : row->three(u, v, rt_squeeze(rt_mate(r, ad_mul(u, v)), row->lo, row->hi));
+        }
         if (rt_next(r, 8) == 0)
             y = ad_add_n(3, (ad_var[]){y, x, y});
     }

@@ -41,6 +41,7 @@ const struct vmath_table vmath_table_scalar_f32 = {1, {{VMATH_EACH(ROW)}}, {run_
 #define COPYSIGN VMATH_AT(COPYSIGN)
 #define EQ VMATH_AT(EQ)
 #define FMA VMATH_AT(FMA)
+#define FUSED VMATH_AT(FUSED)
 #define GE VMATH_AT(GE)
 #define GT VMATH_AT(GT)
 #define I VMATH_AT(I)

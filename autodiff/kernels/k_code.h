@@ -32,21 +32,23 @@ static void K(code)(void *numbers, const int32_t *code, int64_t lanes)
         [OP_INPUT] = &&done,
 #define UNARY(name, cost, value, rule, lo, hi) [OP_##name] = &&do_##name,
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = &&do_##name,
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) [OP_##name] = &&do_##name,
 #include "../ops.def"
 #undef UNARY
 #undef BINARY
-        [OP_where] = &&do_where,
+#undef TERNARY
         [OP_STOP] = &&do_copy,
     };
     goto *to[code[0]];
 #define UNARY(name, cost, value, rule, lo, hi) do_##name : EACH(2, K(f_##name)(V_LOAD(AT(1) + l)))
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
     do_##name : EACH(3, K(f_##name)(V_LOAD(AT(1) + l), V_LOAD(AT(2) + l)))
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    do_##name : EACH(4, K(f_##name)(V_LOAD(AT(1) + l), V_LOAD(AT(2) + l), V_LOAD(AT(3) + l)))
 #include "../ops.def"
 #undef UNARY
 #undef BINARY
-do_where:
-    EACH(4, K(f_where)(V_LOAD(AT(1) + l), V_LOAD(AT(2) + l), V_LOAD(AT(3) + l)))
+#undef TERNARY
 do_copy:
     EACH(2, V_LOAD(AT(1) + l))
 done:

@@ -64,9 +64,18 @@ static inline V K(side_tail)(const K(side) * s, int64_t i, int64_t j, int n)
         LOOP(2, K(f_##name)(K(side_load)(&s[0], i, j), K(side_load)(&s[1], i, j)),                           \
              K(f_##name)(K(side_tail)(&s[0], i, j, n), K(side_tail)(&s[1], i, j, n)))                        \
     }
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    static int K(name)(ad_kcall * c)                                                                         \
+    {                                                                                                        \
+        LOOP(3,                                                                                              \
+             K(f_##name)(K(side_load)(&s[0], i, j), K(side_load)(&s[1], i, j), K(side_load)(&s[2], i, j)),   \
+             K(f_##name)(K(side_tail)(&s[0], i, j, n), K(side_tail)(&s[1], i, j, n),                         \
+                         K(side_tail)(&s[2], i, j, n)))                                                      \
+    }
 #include "../ops.def"
 #undef UNARY
 #undef BINARY
+#undef TERNARY
 
 /* One exponential and one division for both. The bits are those of tanh and dtanh. */
 static void K(tanh_pair)(void *tanh_x, void *dtanh_x, const void *x, int64_t n)
@@ -85,12 +94,6 @@ static void K(tanh_pair)(void *tanh_x, void *dtanh_x, const void *x, int64_t n)
         V_STOREN(t + j, y, (int)(n - j));
         V_STOREN(d + j, s, (int)(n - j));
     }
-}
-
-static int K(where)(ad_kcall *c)
-{
-    LOOP(3, K(f_where)(K(side_load)(&s[0], i, j), K(side_load)(&s[1], i, j), K(side_load)(&s[2], i, j)),
-         K(f_where)(K(side_tail)(&s[0], i, j, n), K(side_tail)(&s[1], i, j, n), K(side_tail)(&s[2], i, j, n)))
 }
 
 /* x0 + x1, then + x2, ...: the order is part of the meaning. */

@@ -22,7 +22,9 @@
     static inline V K(f_##name)(V x) { return value; }
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi)                                                    \
     static inline V K(f_##name)(V a, V b) { return value; }
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi)                                           \
+    static inline V K(f_##name)(V a, V b, V c) { return value; }
 #include "../ops.def"
 #undef UNARY
 #undef BINARY
-static inline V K(f_where)(V c, V a, V b) { return AD_VALUE_where; }
+#undef TERNARY

@@ -66,10 +66,11 @@ const ad_kernels
                 {
 #define UNARY(name, cost, value, rule, lo, hi) [OP_##name] = K(name),
 #define BINARY(name, cost, value, rule_a, rule_b, lo, hi) [OP_##name] = K(name),
+#define TERNARY(name, cost, value, rule_a, rule_b, rule_c, lo, hi) [OP_##name] = K(name),
 #include "../ops.def"
 #undef UNARY
 #undef BINARY
-                    [OP_where] = K(where),
+#undef TERNARY
                     [OP_ADD_N] = K(add_n),
                     [OP_EYE] = K(eye),
                     [OP_STOP] = K(copy),

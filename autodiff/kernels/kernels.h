@@ -7,9 +7,6 @@
 
 #include "../tape.h"
 
-/* The one elementwise operation of three operands, in the vocabulary of ops.def. */
-#define AD_VALUE_where SEL(NE(c, C(0)), a, b)
-
 typedef struct ad_kcall {
     void *dst;
     const void *const *src;

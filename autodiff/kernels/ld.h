@@ -21,6 +21,7 @@ typedef long double V;
 #define NE(a, b) ((a) != (b))
 #define SEL(m, a, b) ((m) ? (a) : (b))
 #define FMA(a, b, c) ((a) * (b) + (c)) /* fmal() is emulated, and a fused rounding of 64 bits tells no more */
+#define FUSED(a, b, c) fmal(a, b, c)
 #define SQRT(x) sqrtl(x)
 #define ABS(x) fabsl(x)
 #define V_SET1(x) (x)

@@ -46,12 +46,15 @@
 #define ABS(a) fabsf(a)
 #define COPYSIGN(a, b) copysignf(a, b)
 #endif
-#if !HAS_FMA
-#define FMA(a, b, c) ((a) * (b) + (c))
-#elif VREAL64 + 0
-#define FMA(a, b, c) fma(a, b, c)
+#if VREAL64 + 0
+#define FUSED(a, b, c) fma(a, b, c)
 #else
-#define FMA(a, b, c) fmaf(a, b, c)
+#define FUSED(a, b, c) fmaf(a, b, c)
+#endif
+#if HAS_FMA
+#define FMA(a, b, c) FUSED(a, b, c)
+#else
+#define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
 typedef REAL V;

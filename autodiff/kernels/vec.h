@@ -13,6 +13,7 @@
  *   AS_I(v) AS_U(v) AS_V(u)   bits of a real and back (AS_V takes U); I and U convert by a C cast
  *   LANE(v,i) SETLANE(v,i,x) MLANE(m,i)   one lane
  *   FMA(a,b,c)            a*b+c, fused when HAS_FMA is 1
+ *   FUSED(a,b,c)          a*b+c rounded once, everywhere (slow without the instruction)
  *   SQRT ABS COPYSIGN RINT_MAGIC V_RINT(x)   (V_RINT: to nearest even, for |x| < 2^(digits-2))
  *   V_MIN(a,b) V_MAX(a,b) a < b ? a : b and a > b ? a : b, so that a NaN in b passes
  *   V_POW2(k) V_LDEXP(x,k)  k integers held as reals: 2^k for a normal result; x 2^k rounded once
@@ -204,6 +205,18 @@ VEC_FN V FMA(V a, V b, V c)
 #else
     V r;
     VEC_EACH r[l] = VEC_FMA1(a[l], b[l], c[l]);
+    return r;
+#endif
+}
+
+VEC_FN V FUSED(V a, V b, V c)
+{
+#if HAS_FMA
+    return FMA(a, b, c);
+#else
+    V r;
+    for (int l = 0; l < W; l++)
+        r[l] = VEC_FMA1(a[l], b[l], c[l]);
     return r;
 #endif
 }

@@ -30,6 +30,8 @@ int main(void)
     beside("logsumexp([1000 1000])", ad_logsumexp(row), ad_log(ad_sum(ad_exp(row))));
     beside("norm([3e-200 4e-200])", ad_norm(far), ad_sqrt(ad_sum(ad_square(far))));
     beside("angle of (-1, 1): atan2, atan", ad_atan2(1, -1), ad_atan(ad_div(1, -1)));
+    ad_var odd = ad_num(100000001), even = ad_mul(odd, odd);
+    beside("what 100000001^2 loses: fma", ad_fma(odd, odd, ad_neg(even)), ad_sub(ad_mul(odd, odd), even));
     ad_var zero = ad_input(t, "zero", 1, 1);
     ad_set(zero, 1, (double[]){0});
     beside("0 log 0: mulz, mul", ad_mulz(zero, ad_log(zero)), ad_mul(zero, ad_log(zero)));

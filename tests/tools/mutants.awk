@@ -71,7 +71,7 @@ function mutate(s, other,    i, id, rest, n, p, end, before, after, part, call) 
 }
 
 mode == "rows" {
-    if (row == "" && $0 !~ /^(UNARY|BINARY)\(/) { print; next }
+    if (row == "" && $0 !~ /^(UNARY|BINARY|TERNARY)\(/) { print; next }
     row = row $0
     if (close_of(row, index(row, "(")) == 0) { row = row " "; next }
     n = split_args(substr(row, index(row, "(") + 1, close_of(row, index(row, "(")) - index(row, "(") - 1), arg)
@@ -80,6 +80,11 @@ mode == "rows" {
     if (row ~ /^UNARY/) {
         other["x"] = "y"; other["y"] = "x"
         name = arg[1]; arg[4] = mutate(arg[4], other)
+    } else if (row ~ /^TERNARY/) {
+        other["a"] = "b"; other["b"] = "c"; other["c"] = "a"
+        name = arg[1] ".a"; arg[4] = mutate(arg[4], other)
+        name = arg[1] ".b"; arg[5] = mutate(arg[5], other)
+        name = arg[1] ".c"; arg[6] = mutate(arg[6], other)
     } else {
         other["a"] = "b"; other["b"] = "a"; other["y"] = "a"
         name = arg[1] ".a"; arg[4] = mutate(arg[4], other)
