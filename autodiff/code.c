@@ -361,7 +361,9 @@ int32_t ad_code_slot(ad_coder *c, int32_t place) { return read_slot(c, place); }
 bool ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool)
 {
     *c = (ad_coder){.p = p, .spot = spot, .first = -1, .written = c->written};
-    c->code_cap = (int32_t)pool + 64; /* about what it needs: operations and counts are rarer than numbers */
+    int64_t cap =
+        pool + p->nplaces + 64; /* about the most: a tuple, and what begins a group, for each node */
+    c->code_cap = cap < INT32_MAX ? (int32_t)cap : INT32_MAX;
     p->code = ad_long_array((size_t)c->code_cap * sizeof *p->code);
     return c->ok = p->code;
 }

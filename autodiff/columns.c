@@ -261,8 +261,10 @@ bool ad_pass_columns(ad_ir *ir)
         take(&s);
     }
     if (s.ok) {
-        free(ir->node);
+        free(ir->block);
+        free(ir->origin);
         ir->node = s.node;
+        ir->block = (void *)s.node;
         ir->origin = s.origin;
         ir->n = s.n;
     } else {

@@ -20,8 +20,7 @@ void ad_program_free(ad_program *p)
         return;
     free(p->in);
     free(p->place);
-    free(p->buffer);
-    free(p->slot);
+    free(p->pool);
     free(p->outside);
     free(p->run);
     free(p->port);
@@ -122,7 +121,7 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         ok = !o.feed || fed(t, p, o.feed, in, y);
     }
     if (ok) {
-        ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full) && (!full || ad_pass_order(&ir));
+        ok = (!full || ad_pass_columns(&ir)) && ad_pass_group(&ir, full);
         p->report = ir.report;
         ok = ok && ad_pass_plan(&ir, p, full);
         if (!ok)

@@ -229,10 +229,7 @@ static void bury(ad_ir *ir)
 
 static size_t lines_of(int64_t room) { return (size_t)room / AD_LINE_OF + 1; }
 
-size_t ad_fold_scratch(int64_t room)
-{
-    return lines_of(room) * (sizeof *((ad_fold *)0)->tags + sizeof *((ad_fold *)0)->line) + 128;
-}
+size_t ad_fold_scratch(int64_t room) { return lines_of(room) * sizeof(ad_line) + 64; }
 
 bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room, size_t kept)
 {
@@ -248,10 +245,9 @@ bool ad_fold_begin(ad_fold *f, ad_ir *ir, int64_t room, size_t kept)
         return false;
     while (f->rest_first < room / 4)
         f->rest_first *= 2;
-    at += kept;
-    f->tags = ad_carve(&at, lines * sizeof *f->tags);
-    f->line = ad_carve(&at, lines * sizeof *f->line);
-    memset(f->tags, 0, lines * sizeof *f->tags);
+    f->line = (void *)(at + kept);
+    for (size_t i = 0; i < lines; i++)
+        f->line[i].tags = 0;
     return true;
 }
 
@@ -287,9 +283,12 @@ bool ad_pass_fold(ad_ir *ir)
     ad_fold f;
     size_t n = (size_t)old.n + 1, room = 2 * n; /* were all of them quotients */
     int32_t *map = ad_ir_scratch(ir, n * sizeof *map + 64 + ad_fold_scratch((int64_t)room));
+    int64_t words = 0;
+    for (int32_t i = 0; i < old.n; i++)
+        words += ad_ir_words(ir, &old.node[i]);
     ir->n = 0;
     ir->words = 0;
-    bool begun = ad_ir_nodes(ir, (int64_t)room) && map &&
+    bool begun = ad_ir_nodes(ir, (int64_t)room, words) && map &&
                  ad_fold_begin(&f, ir, (int64_t)room, (n * sizeof *map + 63) / 64 * 64),
          ok = begun;
     for (int32_t i = 0; ok && i < old.n; i++) {
@@ -306,7 +305,7 @@ bool ad_pass_fold(ad_ir *ir)
         ir->in[i] = ir->in[i] < 0 ? -1 : map[ir->in[i]];
     if (begun)
         ok = ad_fold_end(&f, ok);
-    free(old.node);
+    free(old.block);
     free(old.origin);
     return ok;
 }

@@ -7,17 +7,17 @@
 
 #include "program.h"
 
-enum {
-    AD_LINE = 8,
-    AD_LINE_OF = 4
-}; /* nodes of one line: users, by the largest operand, of so many beside each other */
+enum { AD_LINE = 6, AD_LINE_OF = 4 };
+typedef struct ad_line { /* users, by the largest operand, of AD_LINE_OF nodes beside each other */
+    uint64_t tags;       /* a byte of each one's hash, its highest bit set; 0 where free */
+    int32_t node[AD_LINE];
+} ad_line;
 typedef struct ad_fold {
     ad_ir *ir;
     ad_node *node; /* the four as in ir */
     int32_t *origin, *uses;
     uint8_t *trait;
-    uint64_t *tags;           /* by line: a byte of each node's hash, its highest bit set; 0 where free */
-    int32_t (*line)[AD_LINE]; /* the nodes */
+    ad_line *line;
     struct ad_rest {
         uint32_t tag;
         int32_t node;                      /* + 1 */
@@ -81,7 +81,10 @@ static inline uint64_t ad_tags_same(uint64_t tags, uint32_t hash)
     uint64_t differ = tags ^ (hash >> 25 | 0x80) * each;
     return (differ - each) & ~differ & each << 7;
 }
-static inline uint64_t ad_tags_left(uint64_t tags) { return ~tags & 0x8080808080808080u; }
+static inline uint64_t ad_tags_left(uint64_t tags)
+{
+    return ~tags & (0x8080808080808080u >> 8 * (8 - AD_LINE));
+}
 
 /* A short node to which no rule applies: an equal one, or itself. g is a copy of *f, for its pointers. */
 static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int op, int two, int32_t x,
@@ -90,10 +93,10 @@ static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int
     const uint64_t one = 0x0000000100000001u;
     int32_t second = y & -two, line = (x > y ? x : y) / AD_LINE_OF, i = g->ir->n;
     uint32_t hash = ad_hash_of(k, x, second);
-    uint64_t tags = g->tags[line], same = ad_tags_same(tags, hash), left = ad_tags_left(tags);
+    uint64_t tags = g->line[line].tags, same = ad_tags_same(tags, hash), left = ad_tags_left(tags);
     if (!left && !same) { /* the other operand may have room */
         line = (x > y ? y : x) / AD_LINE_OF;
-        tags = g->tags[line];
+        tags = g->line[line].tags;
         same = ad_tags_same(tags, hash);
         left = ad_tags_left(tags);
     }
@@ -105,8 +108,8 @@ static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int
             return i;
     } else {
         int at = __builtin_ctzll(left) / 8;
-        g->tags[line] = tags | (uint64_t)(hash >> 25 | 0x80) << 8 * at;
-        g->line[line][at] = i;
+        g->line[line].tags = tags | (uint64_t)(hash >> 25 | 0x80) << 8 * at;
+        g->line[line].node[at] = i;
     }
     g->ir->n = i + 1;
     memcpy(&g->node[i], &k, sizeof k);

@@ -144,9 +144,9 @@ int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t x, int32_t y, uint32
 {
     int32_t larger = (x > y ? x : y) / AD_LINE_OF, other = (x > y ? y : x) / AD_LINE_OF;
     for (int32_t line = larger;; line = other) {
-        uint64_t *tags = &f->tags[line], same = ad_tags_same(*tags, hash), left = ad_tags_left(*tags);
+        uint64_t *tags = &f->line[line].tags, same = ad_tags_same(*tags, hash), left = ad_tags_left(*tags);
         for (; same; same &= same - 1) {
-            int32_t i = f->line[line][__builtin_ctzll(same) / 8];
+            int32_t i = f->line[line].node[__builtin_ctzll(same) / 8];
             if (equal(f->ir, at(f, i), n)) {
                 f->ir->report.after_cse--;
                 return i;
@@ -155,7 +155,7 @@ int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t x, int32_t y, uint32
         if (left) {
             int k = __builtin_ctzll(left) / 8;
             *tags |= (uint64_t)(hash >> 25 | 0x80) << 8 * k;
-            return f->line[line][k] = f->ir->n;
+            return f->line[line].node[k] = f->ir->n;
         }
         if (line == other)
             break;

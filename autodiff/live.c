@@ -14,7 +14,8 @@ enum {
 
 void ad_ir_free(ad_ir *ir)
 {
-    free(ir->node);
+    free(ir->block);
+    free(ir->origin);
     free(ir->ext);
     free(ir->stage);
     free(ir->scratch);
@@ -36,15 +37,21 @@ void *ad_ir_scratch(ad_ir *ir, size_t bytes)
     return ir->scratch;
 }
 
-bool ad_ir_nodes(ad_ir *ir, int64_t room)
+/* Nodes are planned in windows, each in some order of its own: as many instructions as a window has fit before them. */
+bool ad_ir_nodes(ad_ir *ir, int64_t room, int64_t words)
 {
-    size_t n = (size_t)room + 1;
-    char *at = ad_long_array(n * (sizeof *ir->node + sizeof *ir->origin + sizeof *ir->uses + 1) + 4 * 64);
-    ir->node = (void *)at;
-    if (!at)
+    size_t n = (size_t)room + 1, before = room < AD_WINDOW ? n : AD_WINDOW,
+           pool = ((size_t)words + 16) / 16 * 16, all = n + (size_t)ir->nout;
+    bool fits =
+        all + before < (INT32_MAX - pool) / (sizeof *ir->node / sizeof *ir->block) && pool < INT32_MAX;
+    ir->block = fits ? ad_long_array(pool * sizeof *ir->block + (all + before) * sizeof *ir->node) : NULL;
+    char *at = ad_long_array(n * (sizeof *ir->origin + sizeof *ir->uses + 1) + 3 * 64);
+    ir->origin = (void *)at;
+    if (!ir->block || !at)
         return false;
-    ad_carve(&at, n * sizeof *ir->node);
-    ir->origin = ad_carve(&at, n * sizeof *ir->origin);
+    ir->pool = (int32_t)pool;
+    ir->node = (ad_node *)(void *)(ir->block + pool) + before;
+    ad_carve(&at, n * sizeof *ir->origin);
     ir->uses = ad_carve(&at, n * sizeof *ir->uses);
     ir->trait = ad_carve(&at, n);
     return true;
@@ -123,10 +130,11 @@ static bool name_inputs(ad_ir *ir, ad_tape *t, const uint8_t *need, int32_t top,
     return true;
 }
 
-/* Marks what the outputs need; counts nodes and pool entries. */
-static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, int64_t *nodes, int64_t *pool)
+/* Marks what the outputs need; counts nodes, pool entries, and the words that instructions need beside their own. */
+static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, int64_t *nodes, int64_t *pool,
+                 int64_t *words)
 {
-    int64_t count = 0, more = 0;
+    int64_t count = 0, more = 0, longer = 0;
     *pool = 0;
     for (int32_t first = (top - 1) / CHUNK * CHUNK; first >= 0; first -= CHUNK) {
         const ad_node *chunk = t->chunk[first >> CHUNK_BITS];
@@ -144,14 +152,17 @@ static void mark(const ad_tape *t, uint8_t *need, int32_t top, bool write_out, i
             int m = ad_nargs(t, n);
             for (int i = 0; i < m; i++)
                 need[a[i]] = 1;
+            longer++;
             more += (n->op == OP_FILL) + (n->op == OP_div); /* a filled batch needs its number */
             *pool += n->flags & NODE_EXT ? 1 + m + n->nattr : 0;
             const ad_func *f = write_out && n->op == OP_CALL ? ad_inlined(t, n) : NULL;
             more += f ? 2 * f->inline_nodes : 0; /* were all of them quotients */
+            longer += f ? f->inline_nodes : 0;
             *pool += f ? f->inline_pool : 0;
         }
     }
     *nodes = count + more;
+    *words = 4 * longer + *pool; /* at most: see ad_ir_words */
 }
 
 /* One tape being copied: that of the program, or that of a function where it is called. */
@@ -328,7 +339,6 @@ static inline int64_t copy_chunk(copier *c, const ad_fold *g, const uint8_t *nee
                         int32_t x = map[later[i]];
                         __builtin_prefetch(g->trait + x);
                         __builtin_prefetch(g->uses + x, 1);
-                        __builtin_prefetch(g->tags + x / AD_LINE_OF, 1);
                         __builtin_prefetch(g->line + x / AD_LINE_OF, 1);
                     }
             }
@@ -385,7 +395,7 @@ static bool copy_nodes(copier *c, const uint8_t *need, int32_t top)
 bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[], bool fold)
 {
     int32_t top = 0;
-    int64_t nodes, pool;
+    int64_t nodes, pool, words;
     for (int i = 0; i < nout; i++)
         top = out[i].id >= top ? out[i].id + 1 : top;
     int32_t *slot = calloc(1, (size_t)t->ninputs * sizeof *slot + (size_t)top + 1);
@@ -401,7 +411,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     if (ok) {
         for (int i = 0; i < nout; i++)
             need[out[i].id] = 1;
-        mark(t, need, top, ir->write_out, &nodes, &pool);
+        mark(t, need, top, ir->write_out, &nodes, &pool, &words);
         if (!name_inputs(ir, t, need, top, nin, in, slot)) {
             free(slot);
             return false;
@@ -415,7 +425,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
         map = ad_ir_scratch(ir, scratch);
         ir->ext = malloc(((size_t)pool + 1) * sizeof *ir->ext);
         ir->ext_cap = pool < INT32_MAX ? (int32_t)pool + 1 : 0;
-        ok = map && ir->ext && nodes < INT32_MAX && pool < INT32_MAX && ad_ir_nodes(ir, nodes);
+        ok = map && ir->ext && nodes < INT32_MAX && pool < INT32_MAX && ad_ir_nodes(ir, nodes, words);
     }
     ad_fold folder;
     fold = ok && fold && (ok = ad_fold_begin(&folder, ir, nodes, map_bytes));

@@ -1,24 +1,25 @@
-/* order.c - pass: in long stretches of single numbers, what has the same operation and depth comes together, so that
+/* order.c - in long stretches of single numbers, what has the same operation and depth comes together, so that
  * scalar code is a few long groups: an operation and a count once, then nothing but indices.
  * Contract: still topological, stages as before; values keep their bits. A stretch is sorted by depth and operation in windows, so
- * that what a window reads and writes stays near; a pair of tanh and its derivative is left where group.c put it. Nodes do not move:
- * ir->order lists them.
+ * that what a window reads and writes stays near; a pair of tanh and its derivative is left where group.c put it. Nodes do not move,
+ * and are sorted shortly before they are planned.
  *
  * SPDX-License-Identifier: MIT */
-#include "program.h"
+#include "plan.h"
 
-enum { WINDOW = 512, SHORTEST = 32 };
+enum { WINDOW = AD_WINDOW, SHORTEST = 32 };
 
 typedef struct sorter {
     uint16_t depth[WINDOW + 1], by_op[WINDOW], of_depth[WINDOW + 2], of_op[OP_COUNT_ + 1];
 } sorter;
 
 /* Nodes begin ... begin+count-1 by depth, those of one depth by operation, those of one operation as they were. */
-static void sort(sorter *s, const ad_ir *ir, int32_t begin, int32_t count)
+static void sort(const ad_planner *p, int32_t begin, int32_t count)
 {
+    sorter room, *s = &room;
+    const ad_ir *ir = p->ir;
     const ad_node *n = ir->node + begin;
     const uint8_t *trait = ir->trait + begin;
-    int32_t *order = ir->order + begin;
     uint32_t deepest = 0;
     memset(s->of_op, 0, sizeof s->of_op);
     memset(s->of_depth, 0, sizeof s->of_depth);
@@ -43,30 +44,30 @@ static void sort(sorter *s, const ad_ir *ir, int32_t begin, int32_t count)
         s->by_op[s->of_op[n->op]++] = (uint16_t)i;
     for (int32_t k = 0; k < count; k++) {
         int32_t i = s->by_op[k];
-        order[s->of_depth[s->depth[i] - 1]++] = (begin + i) ^ -!(trait[i] & AD_SINGLE);
+        *ad_order_at(p, begin + s->of_depth[s->depth[i] - 1]++) = (begin + i) ^ -!(trait[i] & AD_SINGLE);
     }
 }
 
-bool ad_pass_order(ad_ir *ir)
+void ad_order_begin(ad_planner *s)
 {
-    sorter s;
-    ir->order = ad_ir_scratch(ir, ad_plan_scratch(ir->n, ir->nout));
-    if (!ir->order)
-        return false;
+    const ad_ir *ir = s->ir;
     for (int j = 0; j < ir->nout; j++) /* an output's place is its own */
         ir->trait[ir->out[j]] &= ~AD_SINGLE;
+}
+
+void ad_order_more(ad_planner *s)
+{
+    const ad_ir *ir = s->ir;
     uint8_t still = ir->pairs ? AD_IS_TANH : 0;
-    for (int32_t i = 0, end; i < ir->n; i = end) {
-        int32_t most = ir->n - i < WINDOW ? ir->n : i + WINDOW;
-        for (end = i; end < most && (ir->trait[end] & (AD_MOVES | still)) == AD_MOVES; end++)
-            if (ir->stage && ir->stage[end] != ir->stage[i])
-                break;
-        end += end == i;
-        if (end - i >= SHORTEST)
-            sort(&s, ir, i, end - i);
-        else
-            for (int32_t k = i; k < end; k++)
-                ir->order[k] = k ^ -!(ir->trait[k] & AD_SINGLE);
-    }
-    return true;
+    int32_t i = s->ordered, end = i, most = ir->n - i < WINDOW ? ir->n : i + WINDOW;
+    for (; end < most && (ir->trait[end] & (AD_MOVES | still)) == AD_MOVES; end++)
+        if (ir->stage && ir->stage[end] != ir->stage[i])
+            break;
+    end += end == i;
+    if (end - i >= SHORTEST)
+        sort(s, i, end - i);
+    else
+        for (int32_t k = i; k < end; k++)
+            *ad_order_at(s, k) = k ^ -!(ir->trait[k] & AD_SINGLE);
+    s->ordered = end;
 }

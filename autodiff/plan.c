@@ -31,24 +31,30 @@ static void place_leaf(ad_place *at, const ad_node *n)
     at->offset = n->op == OP_INPUT ? 0 : (uint32_t)ad_const_at(n->arg);
 }
 
-/* Whether a node is a part of its operand's memory as it stands, and where in it. */
-static bool is_view(const ad_ir *ir, const ad_node *n, int64_t *offset)
+/* Whether a node is a part of its operand's memory as it stands, and where in it; the operand is [rows,cols]. */
+static bool is_view(const ad_ir *ir, const ad_node *n, int32_t rows, int32_t cols, int64_t *offset)
 {
     *offset = 0;
     if (n->op == OP_RESHAPE)
         return true;
     if (n->op == OP_RESULT) { /* where it begins may depend on the batch */
         const ad_object *o = ir->object[n->arg[2]];
-        const ad_node *of = &ir->node[n->arg[0]];
-        *offset = ad_result_at(o, n->arg[1], of->rows > 0 ? of->rows : 0);
-        return (of->rows > 0 || o->at_row[n->arg[1]] == 0) && *offset <= UINT32_MAX;
+        *offset = ad_result_at(o, n->arg[1], rows > 0 ? rows : 0);
+        return (rows > 0 || o->at_row[n->arg[1]] == 0) && *offset <= UINT32_MAX;
     }
     if (n->op != OP_SLICE || n->rows < 0)
         return false;
     const int32_t *a = ad_ir_args(ir, n);
-    const ad_node *o = &ir->node[a[0]];
-    *offset = (int64_t)a[1] * o->cols + a[2];
-    return o->rows > 0 && (n->rows == 1 || n->cols == o->cols) && *offset <= UINT32_MAX;
+    *offset = (int64_t)a[1] * cols + a[2];
+    return rows > 0 && (n->rows == 1 || n->cols == cols) && *offset <= UINT32_MAX;
+}
+
+/* The same before anything is planned. */
+static bool will_be_view(const ad_ir *ir, const ad_node *n)
+{
+    const ad_node *o = ad_ir_nargs(ir, n) ? &ir->node[ad_ir_args(ir, n)[0]] : n;
+    int64_t offset;
+    return is_view(ir, n, o->rows, o->cols, &offset);
 }
 
 /* A buffer for all results of a node, one after another: fixed numbers and so many a row. */
@@ -133,33 +139,37 @@ static void emit(ad_planner *s, int op, int32_t dst, int nargs, const int32_t ar
     ad_ins *ins = &p->ins[p->nins++];
     if (nargs >= UINT16_MAX)
         p->pool[p->npool++] = nargs;
-    *ins = (ad_ins){.op = (uint16_t)op,
-                    .nargs = nargs >= UINT16_MAX ? UINT16_MAX : (uint16_t)nargs,
-                    .nattr = nattr,
-                    .at = p->npool,
-                    .origin = origin};
-    p->pool[p->npool++] = dst;
+    bool few = 1 + nargs + nattr <= (int)(sizeof ins->few / sizeof *ins->few);
+    int32_t *to = few ? ins->few : p->pool + p->npool;
+    p->npool += few ? 0 : 1 + nargs + nattr;
+    ins->op = (uint16_t)op;
+    ins->nargs = nargs >= UINT16_MAX ? UINT16_MAX : (uint16_t)nargs;
+    ins->nattr = nattr;
+    ins->at = (int32_t)(to - p->pool);
+    ins->origin = origin;
+    *to++ = dst;
     for (int k = 0; k < nargs; k++)
-        p->pool[p->npool++] = args[k];
+        *to++ = args[k];
     for (int k = 0; k < nattr; k++)
-        p->pool[p->npool++] = attr[k];
+        *to++ = attr[k];
     if (s->reuse)
         ad_code_add(&s->code);
     if (ad_ops[op].kind == AD_ELEMENTWISE)
         return;
-    int64_t need = ad_scratch_of(op, attr, nargs ? s->ir->node[args[0]].cols : 0);
+    int64_t need = ad_scratch_of(op, attr, nargs ? p->place[args[0]].cols : 0);
     p->scratch = need > p->scratch ? need : p->scratch;
 }
 
-static void count_flops(ad_report *r, const ad_ir *ir, const ad_node *n)
+static void count_flops(ad_program *p, const ad_ir *ir, const ad_node *n)
 {
+    ad_report *r = &p->report;
     if (ad_ops[n->op].kind == AD_ELEMENTWISE) {
         double f = (n->rows < 0 ? -n->rows : n->rows) * (double)n->cols * ad_ops[n->op].cost *
                    (n->op == OP_ADD_N ? ad_ir_nargs(ir, n) - 1 : 1);
         *(n->rows < 0 ? &r->flops_per_row : &r->flops) += f;
         return;
     }
-    const ad_node *a = ad_ir_nargs(ir, n) ? &ir->node[ad_ir_args(ir, n)[0]] : n;
+    const ad_place *a = ad_ir_nargs(ir, n) ? &p->place[ad_ir_args(ir, n)[0]] : NULL;
     const int32_t *at = ad_ir_attrs(ir, n);
     double rows = n->rows < 0 ? -n->rows : n->rows, f = rows * n->cols;
     bool batch = n->rows < 0;
@@ -197,8 +207,7 @@ static void find_wide(ad_planner *s)
     for (int32_t i = 0; i < ir->n; i++) {
         const ad_node *v = &ir->node[i];
         const int32_t *a = ad_ir_args(ir, v);
-        int64_t offset;
-        root[i] = is_view(ir, v, &offset) ? root[a[0]] : i;
+        root[i] = will_be_view(ir, v) ? root[a[0]] : i;
         for (int k = 0, m = ad_ir_nargs(ir, v); k < m; k++)
             if (ir->stage[i] != ir->stage[root[a[k]]])
                 s->mark[root[a[k]]] |= WIDE;
@@ -213,11 +222,10 @@ static int32_t place_outputs(ad_planner *s)
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     int32_t extra = 0;
-    int64_t offset;
     for (int j = 0; j < ir->nout; j++) {
         int32_t i = ir->out[j];
         const ad_node *v = &ir->node[i];
-        bool own = v->op != OP_INPUT && v->op != OP_CONST && !(s->reuse && is_view(ir, v, &offset)) &&
+        bool own = v->op != OP_INPUT && v->op != OP_CONST && !(s->reuse && will_be_view(ir, v)) &&
                    !(s->mark[i] & OUTPUT);
         int32_t at = own ? i : ir->n + extra++;
         if (own)
@@ -269,10 +277,10 @@ static inline int place_alone(ad_planner *s, int32_t i, const ad_node *v)
         *at = (ad_place){.rows = v->rows, .cols = v->cols};
         place_leaf(at, v);
     } else {
-        if (!s->reuse || !is_view(s->ir, v, &offset))
-            return 1;
-        int32_t a = ad_ir_args(s->ir, v)[0];
+        int32_t a = ad_ir_nargs(s->ir, v) ? ad_ir_args(s->ir, v)[0] : i;
         const ad_place *of = &s->p->place[a];
+        if (!s->reuse || !is_view(s->ir, v, of->rows, of->cols, &offset))
+            return 1;
         s->mark[i] |= VIEW;
         if (of->offset + offset > UINT32_MAX)
             return -1;
@@ -310,7 +318,7 @@ static bool plan_node(ad_planner *s, int32_t i)
         return false;
     if (s->reuse)
         s->spot[i] = ad_spot_of(ad_hold(s->spot[i]), ad_own_slot(p, i));
-    count_flops(&p->report, ir, v);
+    count_flops(p, ir, v);
     emit(s, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
     return s->code.ok;
 }
@@ -321,15 +329,18 @@ static bool plan_nodes(ad_planner *s)
     const ad_ir *ir = s->ir;
     int32_t now = 0;
     for (int32_t k = 0; k < ir->n; k++) {
-        while (s->code.open && !ir->stage && ir->order[k] >= 0) {
+        if (s->order)
+            ad_order_ahead(s, k);
+        while (s->code.open && !ir->stage && *ad_order_at(s, k) >= 0) {
             int32_t begun = k;
             k = ad_plan_singles(s, k);
             if (k == begun || k == ir->n)
                 break;
+            ad_order_ahead(s, k);
         }
         if (k == ir->n)
             break;
-        int32_t i = ir->order ? ir->order[k] : k;
+        int32_t i = s->order ? *ad_order_at(s, k) : k;
         i = i < 0 ? ~i : i;
         int32_t stage = stage_of(ir, i);
         if (stage != now && !end_stage(s, now))
@@ -362,52 +373,62 @@ size_t ad_plan_scratch(int64_t nodes, int nout)
 {
     const ad_planner *s = NULL;
     size_t n = (size_t)nodes + (size_t)nout + 1;
-    return n * (sizeof(int32_t) + sizeof *s->spot + sizeof *s->mark + sizeof *s->root) +
-           (size_t)nout * sizeof *s->code.written + 6 * 64;
+    return n * (sizeof *s->spot + sizeof *s->mark + sizeof *s->root + sizeof *s->h.one + sizeof *s->left +
+                sizeof *s->h.next) +
+           (size_t)nout * sizeof *s->code.written + 8 * 64;
 }
 
-/* The memory of the planner, after the order. */
+/* The memory of the planner: what is known of buffers is as long as if each node had one, for most of it remains
+ * untouched. */
 static bool take_scratch(ad_planner *s)
 {
     size_t n = (size_t)s->ir->n + (size_t)s->ir->nout + 1;
     char *at = ad_ir_scratch(s->ir, ad_plan_scratch(s->ir->n, s->ir->nout));
     if (!at)
         return false;
-    ad_carve(&at, n * sizeof *s->ir->order);
     s->spot = ad_carve(&at, n * sizeof *s->spot);
     s->mark = ad_carve(&at, n * sizeof *s->mark);
-    s->root = ad_carve(&at, n * sizeof *s->root);
     s->code.written = ad_carve(&at, (size_t)s->ir->nout * sizeof *s->code.written);
+    s->h.one = ad_carve(&at, (n + 1) * sizeof *s->h.one);
+    s->left = ad_carve(&at, (n + 1) * sizeof *s->left);
+    s->h.next = ad_carve(&at, n * sizeof *s->h.next);
+    s->root = (int32_t *)(void *)at;
+    s->h.one[0] = 0;
     memset(s->mark, 0, n);
     memset(s->code.written, 0, (size_t)s->ir->nout * sizeof *s->code.written);
     return true;
 }
 
-/* The memory of the program but for its code. */
-static bool take_block(const ad_ir *ir, ad_program *p, size_t pool)
+/* The memory of the program but for its code; that of the nodes becomes that of its instructions. */
+static bool take_block(ad_ir *ir, ad_program *p)
 {
     size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3,
-           bytes = n * (sizeof *p->place + sizeof *p->ins) + pool * sizeof *p->pool +
-                   stages * sizeof *p->stage + (size_t)ir->nout * sizeof *p->out + 7 * 64;
+           bytes = n * (sizeof *p->place + sizeof *p->slot + sizeof *p->buffer) + stages * sizeof *p->stage +
+                   (size_t)ir->nout * sizeof *p->out + 5 * 64;
     char *at = ad_long_array(bytes);
     p->place = (void *)at;
     if (!at)
         return false;
     ad_carve(&at, n * sizeof *p->place);
-    p->ins = ad_carve(&at, n * sizeof *p->ins);
-    p->pool = ad_carve(&at, pool * sizeof *p->pool);
-    p->stage = ad_carve(&at, stages * sizeof *p->stage);
     p->out = ad_carve(&at, (size_t)ir->nout * sizeof *p->out);
+    p->stage = ad_carve(&at, stages * sizeof *p->stage);
+    p->slot = ad_carve(&at, n * sizeof *p->slot);
+    p->buffer = ad_carve(&at, n * sizeof *p->buffer);
+    p->pool = ir->block;
+    p->ins = (ad_ins *)(void *)(ir->block + ir->pool);
+    ir->block = NULL;
     return true;
 }
 
 bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
 {
     int64_t pool = 3 * (int64_t)ir->nout + ir->words;
-    ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .code.ok = true};
-    bool ok = pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p, (size_t)pool + 1) &&
-              ad_more_buffers(&s);
+    int32_t order[AD_ORDER];
+    ad_planner s = {.ir = ir, .p = p, .reuse = reuse, .order = reuse ? order : NULL, .code.ok = true};
+    bool ok = pool < INT32_MAX - 64 && take_scratch(&s) && take_block(ir, p);
     if (ok) {
+        if (reuse)
+            ad_order_begin(&s);
         if (ir->stage)
             find_wide(&s);
         p->nplaces = ir->n + place_outputs(&s);
@@ -418,7 +439,6 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
     }
     for (int k = 0; k < AD_KINDS; k++)
         free(s.h.large[k]);
-    free(s.h.one);
     free(s.pending);
     return ok;
 }

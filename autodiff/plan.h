@@ -1,4 +1,4 @@
-/* plan.h - private: what plan.c, plan_single.c and code.c share while a program is made.
+/* plan.h - private: what plan.c, plan_single.c, order.c and code.c share while a program is made.
  * Invariant: a value has its place, and its slot where it has one, when its instruction is there; code follows the
  * instructions one by one.
  *
@@ -58,11 +58,30 @@ typedef struct ad_planner {
     uint32_t
         *left; /* by buffer + 1: operands and outputs still to come that are what is in it, or a part of it */
     ad_spot *spot; /* by place */
-    int32_t *pending, npending, pending_cap, outside_cap, buffers_cap;
+    int32_t *pending, npending, pending_cap, outside_cap;
+    int32_t
+        *order; /* by position modulo AD_ORDER: nodes as they are planned, ~i unless it is AD_SINGLE; NULL: as
+                      * they stand */
+    int32_t ordered; /* positions that have their nodes */
     int32_t *root;   /* by node, where there are stages: the node whose memory it is part of */
     int32_t fetched; /* nodes that are in cache, or on the way */
     bool reuse;
 } ad_planner;
+
+/* order.c: the nodes of some more positions */
+enum { AD_PIECE = AD_WINDOW, AD_AHEAD = 16, AD_ORDER = 2048 };
+_Static_assert(AD_ORDER >= AD_PIECE + AD_AHEAD + AD_WINDOW, "what is planned and what is sorted at once");
+static inline int32_t *ad_order_at(const ad_planner *s, int32_t k)
+{
+    return &s->order[(uint32_t)k % AD_ORDER];
+}
+HIDDEN void ad_order_begin(ad_planner *s);
+HIDDEN void ad_order_more(ad_planner *s);
+static inline void ad_order_ahead(ad_planner *s, int32_t k) /* those of a piece from k on, and a few */
+{
+    while (s->ordered < s->ir->n && s->ordered < k + AD_PIECE + AD_AHEAD)
+        ad_order_more(s);
+}
 
 /* plan_heap.c */
 static inline int ad_kind_of_buffer(const ad_buffer *b)
@@ -71,7 +90,6 @@ static inline int ad_kind_of_buffer(const ad_buffer *b)
 }
 HIDDEN bool ad_heap_put(ad_heap *h, const ad_program *p, int32_t b); /* it is free; false: out of memory */
 HIDDEN int32_t ad_heap_take(ad_planner *s, int kind, int64_t size);  /* a free one, or a new one */
-HIDDEN bool ad_more_buffers(ad_planner *s); /* room for more of them and what is known of them */
 HIDDEN int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local);
 
 /* plan_single.c: nodes k ... of the order, as far as they are single numbers computed from one or two of them inside a run

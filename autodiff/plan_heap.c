@@ -31,55 +31,16 @@ bool ad_heap_put(ad_heap *h, const ad_program *p, int32_t b)
     return true;
 }
 
-static bool enlarge(void *at, size_t bytes)
-{
-    void **p = at, *more = realloc(*p, bytes);
-    *p = more ? more : *p;
-    return more;
-}
-
-/* Room for more buffers and what is known of them. */
-bool ad_more_buffers(ad_planner *s)
-{
-    size_t n = s->buffers_cap ? 2 * (size_t)s->buffers_cap : 64;
-    size_t had = (size_t)s->buffers_cap,
-           bytes = (n + 2) * (sizeof *s->h.one + sizeof *s->left + sizeof *s->h.next);
-    ad_spot *one = malloc(bytes);
-    bool ok = one && enlarge(&s->p->buffer, n * sizeof *s->p->buffer) &&
-              (!s->reuse || enlarge(&s->p->slot, n * sizeof *s->p->slot));
-    if (!ok) {
-        free(one);
-        return false;
-    }
-    uint32_t *left = (uint32_t *)(one + n + 2);
-    int32_t *next = (int32_t *)left + n + 2;
-    one[0] = 0;
-    if (had) {
-        memcpy(one, s->h.one, (had + 2) * sizeof *one);
-        memcpy(left, s->left, (had + 2) * sizeof *left);
-        memcpy(next, s->h.next, had * sizeof *next);
-    }
-    free(s->h.one);
-    s->h.one = one;
-    s->left = left;
-    s->h.next = next;
-    s->buffers_cap = (int32_t)n;
-    return true;
-}
-
-/* When out of memory it is the first one, and s->code.ok is false. */
 int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool local)
 {
     ad_program *p = s->p;
-    if (p->nbuffers == s->buffers_cap && !ad_more_buffers(s))
-        return s->code.ok = false;
     int32_t b = p->nbuffers++;
     p->buffer[b].fixed = fixed;
     p->buffer[b].per_row = per_row;
     p->buffer[b].local = local;
+    p->slot[b] = -1;
     if (!s->reuse) /* then there is no code */
         return b;
-    p->slot[b] = -1;
     if (fixed && fixed <= AD_SLOT_MOST && !per_row) {
         p->slot[b] = p->slots[0];
         p->slots[0] += (int32_t)fixed;

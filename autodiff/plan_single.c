@@ -5,31 +5,32 @@
  * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-enum { PIECE = 512 }; /* nodes in a piece: what is written of them is read again soon */
+enum { PIECE = AD_PIECE }; /* nodes in a piece: what is written of them is read again soon */
 
 /* Places and slots of nodes k ... end-1 of the order: the first that is not a single number of that kind. */
 static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const bool far)
 {
-    enum { LATER = 16, SOON = 8 };
+    enum { LATER = AD_AHEAD, SOON = 8 };
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     const ad_node *const node = ir->node;
-    const int32_t *const order = ir->order, *const uses = ir->uses;
-    ad_spot *const spot = s->spot, *one = s->h.one;
-    uint32_t *left = s->left;
+    const int32_t *const uses = ir->uses;
+    ad_spot *const spot = s->spot, *const one = s->h.one;
+    uint32_t *const left = s->left;
     ad_place *const place = p->place;
     uint32_t none = s->h.none;
     left[0] = INT32_MAX; /* values elsewhere live on */
     for (; k < end; k++) {
-        if (order[k] < 0)
+        int32_t at = *ad_order_at(s, k);
+        if (at < 0)
             break;
-        uint32_t i = (uint32_t)order[k];
+        uint32_t i = (uint32_t)at;
         if (far && k + LATER < ir->n) {
-            const ad_node *later = &node[order[k + LATER] ^ -(order[k + LATER] < 0)],
-                          *soon = &node[order[k + SOON] ^ -(order[k + SOON] < 0)];
+            int32_t at_later = *ad_order_at(s, k + LATER), at_soon = *ad_order_at(s, k + SOON);
+            const ad_node *later = &node[at_later ^ -(at_later < 0)], *soon = &node[at_soon ^ -(at_soon < 0)];
             __builtin_prefetch(spot + later->arg[0]);
             __builtin_prefetch(spot + later->arg[1]);
-            if (order[k + SOON] >= 0) {
+            if (at_soon >= 0) {
                 __builtin_prefetch(left + (ad_hold(spot[soon->arg[0]]) >> 1), 1);
                 __builtin_prefetch(left + (ad_hold(spot[soon->arg[soon->nargs > 1]]) >> 1), 1);
             }
@@ -54,8 +55,6 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
         ad_spot to = one[none];
         if (none < neither) {
             int32_t b = ad_new_buffer(s, 1, 0, false);
-            one = s->h.one;
-            left = s->left;
             to = ad_spot_of(2 * (b + 1) + 1, 2 * p->slot[b]);
         } else {
             none -= neither;
@@ -93,7 +92,6 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
         return k;
     for (; s->fetched < end && ir->n - s->fetched > 2 * PIECE; s->fetched += PIECE) {
         int32_t next = s->fetched + PIECE;
-        fetch(ir->node + next, PIECE * sizeof *ir->node);
         fetch(ir->uses + next, PIECE * sizeof *ir->uses);
         fetch(ir->origin + next, PIECE * sizeof *ir->origin);
         fetch(p->place + next, PIECE * sizeof *p->place);
@@ -102,26 +100,26 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
     end = ir->far ? place_singles(s, k, end, true) : place_singles(s, k, end, false);
     const ad_node *const node = ir->node;
     const ad_spot *const spot = s->spot;
-    const int32_t *const order = ir->order, *const origin = ir->origin;
+    const int32_t *const origin = ir->origin;
     ad_ins *ins = p->ins + p->nins;
-    int32_t *const pool = p->pool, *const code = p->code;
-    uint32_t npool = (uint32_t)p->npool, at = (uint32_t)p->ncode, count_at = (uint32_t)c->count_at;
+    int32_t *const code = p->code;
+    uint32_t at = (uint32_t)p->ncode, count_at = (uint32_t)c->count_at;
+    int32_t few = (int32_t)(ins->few - p->pool);
     int op = c->op;
     int64_t flops = 0;
     p->nins = c->run.end = p->nins + end - k;
-    for (; k < end; k++, ins++) {
-        uint32_t i = (uint32_t)order[k];
+    for (; k < end; k++, ins++, few += sizeof *ins / sizeof *ins->few) {
+        uint32_t i = (uint32_t)*ad_order_at(s, k);
         const ad_node *v = &node[i];
         uint32_t two = v->nargs > 1, x = (uint32_t)v->arg[0], y = (uint32_t)v->arg[two];
         ins->op = v->op;
         ins->nargs = v->nargs;
         ins->nattr = 0;
-        ins->at = (int32_t)npool;
+        ins->at = few;
         ins->origin = origin[i];
-        pool[npool] = (int32_t)i;
-        pool[npool + 1] = (int32_t)x;
-        pool[npool + 2] = (int32_t)y; /* there is room for one more */
-        npool += 2 + two;
+        ins->few[0] = (int32_t)i;
+        ins->few[1] = (int32_t)x;
+        ins->few[2] = (int32_t)y; /* there is room for one more */
         /* the tuple is written as if it began a group */
         uint32_t begins = v->op != op;
         op = v->op;
@@ -136,7 +134,6 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
         code[count_at]++;
         flops += ad_ops[op].cost;
     }
-    p->npool = (int32_t)npool;
     p->ncode = (int32_t)at;
     c->op = op;
     c->count_at = (int32_t)count_at;

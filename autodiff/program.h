@@ -1,6 +1,6 @@
 /* program.h - private: a tape's subgraph on its way to instructions, the finished program, and its workspace.
  *
- *   tape -> ad_ir -> passes (live, cse, fold, order, group) -> plan -> ad_program -> ad_work -> ad_run
+ *   tape -> ad_ir -> passes (live and fold, columns, group) -> plan (order, places, code) -> ad_program -> ad_work -> ad_run
  *
  * Invariant: a program never changes after ad_compile; all that changes in a run is in the workspace.
  *
@@ -15,20 +15,20 @@
 /* The subgraph: nodes as on the tape, but operands are indices into node[] and every constant is an OP_CONST
  * whose attributes are the two halves of an offset into the numbers of the program. */
 typedef struct ad_ir {
-    ad_tape *tape;         /* for errors only, once the nodes are copied */
-    ad_node *node;         /* begins the block that also has origin, uses and trait */
-    int32_t *ext, *origin; /* origin: id on the tape, for messages and dumps */
-    int32_t *stage;        /* odd: row by row; set by ad_pass_group; NULL: all 0 */
-    int32_t
-        *order; /* in which nodes are planned, ~i unless it is AD_SINGLE; NULL: as they stand; in scratch */
-    void *scratch; /* what the passes need while they run; each begins with what the last one left */
+    ad_tape *tape;  /* for errors only, once the nodes are copied */
+    int32_t *block; /* becomes the program's pool and instructions; node stands in it */
+    ad_node *node;  /* instructions are written over those that are planned */
+    int32_t *ext,
+        *origin;    /* origin: id on the tape, for messages and dumps; begins the block of uses and trait */
+    int32_t *stage; /* odd: row by row; set by ad_pass_group; NULL: all 0 */
+    void *scratch;  /* what the passes need while they run; each begins with what the last one left */
     size_t scratch_size;
-    int32_t *uses;  /* how many operands and outputs a node is; NULL unless it was folded */
-    uint8_t *trait; /* AD_IS_...; NULL unless it was folded */
-    int32_t n, next, ext_cap;
-    int64_t words;     /* at most: what instructions of all nodes have in their pool */
-    bool batch, pairs; /* some node has a batch of rows; some node is the derivative of tanh */
-    bool far;          /* operands are often at a distance: what is known of them is fetched ahead */
+    int32_t *uses;                  /* how many operands and outputs a node is; NULL unless it was folded */
+    uint8_t *trait;                 /* AD_IS_...; NULL unless it was folded */
+    int32_t n, next, ext_cap, pool; /* pool: words of the block before the instructions */
+    int64_t words;                  /* at most: what instructions of all nodes name */
+    bool batch, pairs;              /* some node has a batch of rows; some node is the derivative of tanh */
+    bool far; /* operands are often at a distance: what is known of them is fetched ahead */
     int nin, nout;
     int32_t *in, *out; /* node of each input (-1: not needed) and output; one block */
     char *consts;      /* numbers of the program's type */
@@ -72,6 +72,8 @@ enum {
     AD_SINGLE = 64
 };
 static inline int64_t ad_const_at(const int32_t attr[2]) { return attr[0] + ((int64_t)attr[1] << 30); }
+
+enum { AD_WINDOW = 512 }; /* nodes that order.c sorts at a time */
 
 enum { AD_AT_CONST, AD_AT_INPUT, AD_AT_OUTPUT, AD_AT_BUFFER };
 
@@ -122,9 +124,11 @@ typedef struct ad_stage { /* instructions first ... end-1 */
 typedef struct ad_ins {
     uint16_t op;
     uint16_t nargs;    /* 65535: the count stands in the pool before the operands */
-    int32_t nattr, at; /* pool: result, operands, attributes */
+    int32_t nattr, at; /* pool: result, operands, attributes; in the instruction itself where they are few */
     int32_t origin;
+    int32_t few[3];
 } ad_ins;
+_Static_assert(sizeof(ad_ins) == sizeof(ad_node), "one is written over the other");
 
 /* A run of scalar instructions as code (kernels/k_code.h). Its numbers stand in a file: slots of the buffers of one
  * number (in even stages) or of one number a row of the block (in odd ones), then slots for what comes from elsewhere. */
@@ -142,15 +146,15 @@ typedef struct ad_run_code {
 struct ad_program {
     const ad_kernels *k;
     int nin, nout;
-    int32_t *in, *out; /* value of each input (-1: not needed) and output */
-    int32_t nplaces, nins, nbuffers, npool, nstages;
-    int block;                  /* rows of the batch in a block */
-    int32_t *outside, noutside; /* places in the memory of inputs and outputs */
+    int32_t *in, *out;                               /* value of each input (-1: not needed) and output */
+    int32_t nplaces, nins, nbuffers, npool, nstages; /* npool: without those of the instructions */
+    int block;                                       /* rows of the batch in a block */
+    int32_t *outside, noutside;                      /* places in the memory of inputs and outputs */
     ad_stage *stage;
-    ad_place *place; /* begins the block that also has ins, pool, stage and out */
+    ad_place *place; /* begins the block that also has out, stage, slot and buffer */
     ad_buffer *buffer;
+    int32_t *pool; /* begins the block that also has ins */
     ad_ins *ins;
-    int32_t *pool;
     ad_run_code *run;
     ad_port *port;
     int32_t *slot;                 /* by buffer: its slot in a file, or -1 */
@@ -196,7 +200,13 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
 HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                          bool fold);
 HIDDEN void ad_ir_free(ad_ir *ir);
-HIDDEN bool ad_ir_nodes(ad_ir *ir, int64_t room); /* memory for so many, new; false: there is none */
+/* Memory for so many nodes, new, whose instructions have at most `words` outside of them; false: there is none. */
+HIDDEN bool ad_ir_nodes(ad_ir *ir, int64_t room, int64_t words);
+/* Words of the pool that the instruction of a node may need. */
+static inline int64_t ad_ir_words(const ad_ir *ir, const ad_node *n)
+{
+    return ad_short(n) ? 0 : n->flags & NODE_EXT ? 2 + ad_ir_nargs(ir, n) + n->nattr : 4;
+}
 HIDDEN void *ad_ir_scratch(ad_ir *ir,
                            size_t bytes); /* at least so many, as they are where there are enough; or NULL */
 HIDDEN int64_t ad_ir_const(ad_ir *ir, int64_t count); /* room for so many numbers: their offset, or -1 */
@@ -208,11 +218,9 @@ HIDDEN bool ad_pass_columns(ad_ir *ir);
 /* group.c: stages. false when out of memory. */
 HIDDEN bool ad_pass_group(ad_ir *ir, bool full);
 HIDDEN size_t ad_group_scratch(int64_t nodes);
-/* order.c: equal operations of single numbers beside each other. */
-HIDDEN bool ad_pass_order(ad_ir *ir);
 /* plan.c: instructions, places and buffers; with reuse of memory also runs of scalar instructions as code. */
 HIDDEN bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse);
-HIDDEN size_t ad_plan_scratch(int64_t nodes, int nout); /* what order.c and plan.c need */
+HIDDEN size_t ad_plan_scratch(int64_t nodes, int nout); /* what plan.c needs */
 /* value.c */
 HIDDEN int64_t ad_scratch_of(int op, const int32_t attr[], int64_t cols);
 

@@ -139,7 +139,7 @@ static size_t layout(ad_work *w, int batch, size_t *block_size)
     for (int32_t b = 0; b < p->nbuffers; b++) {
         const ad_buffer *v = &p->buffer[b];
         size_t *here = v->local ? &local : &at;
-        if (p->slot && p->slot[b] >= 0) {
+        if (p->slot[b] >= 0) {
             w->buffer[b] = (size_t)p->slot[b] * (size_t)(v->local ? w->file : 1) * p->k->size;
             continue;
         }
