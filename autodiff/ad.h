@@ -422,6 +422,10 @@ AD_API double ad_check(ad_var y, int nx, const ad_var x[], int order, char **tex
  * which does what ad_repeat does. Compiled with -ffp-contract=off it has the bits of ad_run. Needs libm only.
  * Text to free(), or NULL with *why (may be NULL; to free()) naming what cannot be emitted. */
 AD_API char *ad_emit(const ad_program *p, const char *name, char **why);
+/* ad_emit_all - n programs as one such file, functions names[0] ... names[n-1]; what kernels they use stands there
+ * once, so a compiler has less to do than with n files. All are in double or all in float. No name is another one or
+ * another one followed by an underscore and more ("f", "f_2"). Errors as ad_emit's, with the number of the program. */
+AD_API char *ad_emit_all(int n, const ad_program *const p[], const char *const names[], char **why);
 /* ad_native - the emitted program compiled with the system's C compiler (CC, cc, gcc or clang), kept by content
  * under `cache` (NULL: $XDG_CACHE_HOME/noether or ~/.cache/noether), loaded. It runs through ad_run like any other
  * program, on one thread, with the same bits. Where there is no compiler, the cache cannot be written or something

@@ -1,21 +1,10 @@
-/* emit.c - a program as one standalone C99 file.
+/* emit.c - a program as C functions and the tables that they read.
  * Invariant: the text depends on the program alone, and what it computes has the bits of ad_run on that program.
  *
  * SPDX-License-Identifier: MIT */
 #include "emit.h"
 
 #include "scan.h"
-
-#include <ctype.h>
-
-static bool identifier(const char *s)
-{
-    if (!s || (!isalpha((unsigned char)*s) && *s != '_'))
-        return false;
-    while (isalnum((unsigned char)*s) || *s == '_')
-        s++;
-    return !*s;
-}
 
 /* A value that no instruction computes is a part of another's memory: the last that was written there. */
 static bool part(ad_emitter *e, int32_t value, const int32_t *written)
@@ -79,7 +68,7 @@ static bool start(ad_emitter *e)
     for (int32_t i = 0; i < e->nvalues && !e->failed; i++) {
         const ad_place *at = &e->place[i];
         if ((at->rows < 0 ? -(int64_t)at->rows : at->rows) * at->cols > INT32_MAX / 4) {
-            snprintf(e->top->why, sizeof e->top->why, "ad_emit: a value of 2^29 numbers is too large");
+            snprintf(e->top->why, sizeof e->top->why, "a value of 2^29 numbers is too large");
             return false;
         }
         shape_of(&e->value[i], at);
@@ -114,7 +103,7 @@ static bool start(ad_emitter *e)
         e->inner_rows = rows > e->inner_rows ? rows : e->inner_rows;
     }
     if (!e->failed && !parts(e) && !e->failed)
-        snprintf(e->top->why, sizeof e->top->why, "ad_emit: a value lives in memory that nothing writes");
+        snprintf(e->top->why, sizeof e->top->why, "a value lives in memory that nothing writes");
     return !e->failed && !*e->top->why;
 }
 
@@ -173,8 +162,6 @@ static bool partial(const ad_emitter *e, int32_t c)
     return (g->stage & 1) && e->group[s->at[0]].chunk != e->group[s->at[s->n - 1]].chunk;
 }
 
-static const char *const parameters = "const REAL *const in[], REAL *const out[], REAL *work";
-
 /* Chunk c; the only one is the function itself. */
 static void chunk_text(ad_emitter *e, int32_t c)
 {
@@ -194,10 +181,10 @@ static void chunk_text(ad_emitter *e, int32_t c)
                inlined       ? "ALWAYS_INLINE "
                : e == e->top ? ""
                              : "static ",
-               e->name, repeats ? "_once" : "", parameters);
+               e->name, repeats ? "_once" : "", AD_EM_PARAMETERS);
     else
         ad_say(body, "static int %s_%d(int batch, %s%s)\n{\n", e->name, c + 1, part ? "int b, " : "",
-               parameters);
+               AD_EM_PARAMETERS);
     ad_say(body, "(void)batch, (void)in, (void)out, (void)work;\n");
     addresses(e, body, 1);
     for (int32_t i = 0; i < e->p->nplaces && c == 0; i++) /* until their loop forward has run */
@@ -222,7 +209,7 @@ static void driver(ad_emitter *e)
 {
     ad_text *body = &e->top->body;
     ad_say(body, "\n%sint %s(int batch, %s)\n{\nint status = 0;\n", e == e->top ? "" : "static ", e->name,
-           parameters);
+           AD_EM_PARAMETERS);
     for (int32_t c = 0; c < e->chunk.n; c++) {
         if (!partial(e, c)) {
             ad_say(body, "status = status ? status : %s_%d(batch, in, out, work);\n", e->name, c + 1);
@@ -261,48 +248,6 @@ static void constants(ad_emitter *e)
     }
 }
 
-static const char *const intro =
-    "/* Made by Noether (ad_emit): int %s(int batch, in, out, work), work of %s_work(batch) numbers.\n"
-    " *\n"
-    " * %d inputs, %d outputs; in[i] and out[j] hold rows*cols numbers, row-major, not overlapping.\n"
-    " * Returns 0, or a status of ad.h: a matrix was singular or not positive definite (9), a root not found "
-    "(10).\n"
-    " * Compile as C99 or later with -O3 -ffp-contract=off (a multiplication and an addition are fused where "
-    "the\n"
-    " * text says so, nowhere else; the results then have the bits of the program). -march=native makes it "
-    "fast,\n"
-    " * -fno-math-errno -fno-trapping-math let compilers use vectors; neither changes a bit. Link with -lm. "
-    "*/\n"
-    "#if defined(__clang__)\n"
-    "#pragma STDC FP_CONTRACT OFF\n"
-    "#pragma clang diagnostic ignored \"-Wunused-function\"\n"
-    "#pragma clang diagnostic ignored \"-Wunused-variable\"\n"
-    "#pragma clang diagnostic ignored \"-Wunused-const-variable\"\n"
-    "#pragma clang diagnostic ignored \"-Wpass-failed\"\n"
-    "#define EACH _Pragma(\"clang loop vectorize(assume_safety)\")\n"
-    "#elif defined(__GNUC__)\n"
-    "#if !defined(__STRICT_ANSI__)\n"
-    "#pragma GCC optimize(\"fp-contract=off\")\n"
-    "#endif\n"
-    "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
-    "#pragma GCC diagnostic ignored \"-Wunused-variable\"\n"
-    "#pragma GCC diagnostic ignored \"-Wmaybe-uninitialized\" /* a batch has rows */\n"
-    "#define EACH _Pragma(\"GCC ivdep\")\n"
-    "#else\n"
-    "#define EACH\n"
-    "#endif\n"
-    "#define VREAL%s 1\n%s\n";
-
-static const char *const vocabulary = "#define C(c) V_SET1((REAL)(c))\n"
-                                      "/* Compilers compute functions of constants otherwise than the "
-                                      "library does: they may not look through these. */\n"
-                                      "static REAL (*const volatile lib_cbrt)(REAL) = cbrt%s;\n"
-                                      "static REAL (*const volatile lib_pow)(REAL, REAL) = pow%s;\n"
-                                      "static REAL (*const volatile lib_atan2)(REAL, REAL) = atan2%s;\n"
-                                      "static REAL (*const volatile lib_hypot)(REAL, REAL) = hypot%s;\n"
-                                      "#define LIBM1(f, x) lib_##f(x)\n"
-                                      "#define LIBM2(f, x, y) lib_##f(x, y)\n\n";
-
 bool ad_em_program(ad_emitter *e)
 {
     if (!start(e) || !ad_em_group_all(e) || !ad_em_store_all(e))
@@ -312,66 +257,7 @@ bool ad_em_program(ad_emitter *e)
     if (e->chunk.n > 1)
         driver(e);
     if (ad_em_repeats(e))
-        ad_em_repeat(e, parameters);
+        ad_em_repeat(e);
     constants(e);
     return !e->failed;
-}
-
-static const char *const inlines =
-    "#if defined(__GNUC__)\n#define ALWAYS_INLINE static inline __attribute__((always_inline))\n"
-    "#else\n#define ALWAYS_INLINE static inline\n#endif\n";
-static const char *const steps =
-    "#if defined(__GNUC__) && !defined(__clang__) /* no vectors of two in what waits for one number */\n"
-    "#define STEPS __attribute__((optimize(\"fp-contract=off\", \"no-tree-slp-vectorize\")))\n"
-    "#else\n#define STEPS\n#endif\n";
-
-static void file(ad_emitter *e)
-{
-    const ad_program *p = e->p;
-    bool single = p->k->real == AD_F32;
-    const char *f = single ? "f" : "";
-    ad_say(&e->out, intro, e->name, e->name, p->nin, p->nout, single ? "32" : "64",
-           p->k->fma ? "" : "#define HAS_FMA 0 /* as where the program was compiled */\n");
-    ad_em_kernels(e);
-    ad_say(&e->out, vocabulary, f, f, f, f);
-    ad_say(&e->out, "%s", e->tables.s ? e->tables.s : "");
-    ad_say(&e->out,
-           "size_t %s_work(int batch);\n"
-           "int %s(int batch, const REAL *const in[], REAL *const out[], REAL *work);\n\n"
-           "size_t %s_work(int batch) { return %lldu + %lldu * (size_t)batch; }\n\n",
-           e->name, e->name, e->name, (long long)(e->work + e->kept + e->inner),
-           (long long)(e->work_rows + e->kept_rows + e->inner_rows));
-    if (e->body.s && strstr(e->body.s, "ALWAYS_INLINE"))
-        ad_say(&e->out, "%s", inlines);
-    if (e->body.s && strstr(e->body.s, "STEPS "))
-        ad_say(&e->out, "%s", steps);
-    if (ad_em_repeats(e))
-        ad_say(&e->out,
-               "int %s_repeat(int64_t count, const int64_t in_step[], const int64_t out_step[], int batch,\n"
-               "    %s);\n\n",
-               e->name, parameters);
-    ad_em_indented(&e->out, &e->body);
-    e->out.failed = e->out.failed || e->body.failed || e->tables.failed;
-}
-
-char *ad_emit(const ad_program *p, const char *name, char **why)
-{
-    ad_emitter e = {.p = p, .name = name, .top = &e};
-    char *text = NULL;
-    if (!p || !identifier(name))
-        snprintf(e.why, sizeof e.why, "ad_emit: %s", p ? "the name is not a C identifier" : "no program");
-    else if (p->k->real == AD_F80)
-        snprintf(e.why, sizeof e.why, "ad_emit: a program in long double: only double and float are emitted");
-    else if (ad_em_program(&e))
-        file(&e);
-    if (e.out.s && !e.failed && !e.out.failed) {
-        text = e.out.s;
-        e.out.s = NULL;
-    } else if (!*e.why) {
-        snprintf(e.why, sizeof e.why, "ad_emit: out of memory");
-    }
-    if (why)
-        *why = text ? NULL : strdup(e.why);
-    ad_em_release(&e);
-    return text;
 }

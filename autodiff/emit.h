@@ -1,7 +1,7 @@
 /* emit.h - private: a program on its way to C text.
  *
  *   ad_program -> values, views (emit_view.c) -> stages, groups (emit_group.c) -> storage (emit_store.c)
- *              -> text (emit_loop.c, emit_call.c, emit.c)
+ *              -> text (emit_loop.c, emit_call.c, emit.c) -> file (emit_file.c)
  *
  * A call, a loop or a root is a function of the text, and so is what it calls (emit_object.c); its results are values of
  * their own, numbered after those of the program.
@@ -92,16 +92,21 @@ typedef struct em_unit { /* a function of the text for a program (p) or an objec
         marks_rows; /* numbers that outlast it: checkpoints from a loop forward for the one backward */
 } em_unit;
 
+enum {
+    EM_WHY = 200,
+    AD_EM_NAME = 99
+}; /* bytes of a reason; characters of a name that those of functions inside begin with */
+#define AD_EM_PARAMETERS "const REAL *const in[], REAL *const out[], REAL *work"
+
 typedef struct ad_emitter {
     const ad_program *p;
-    struct ad_emitter *top; /* of the whole text: it has the next two lines; itself */
+    struct ad_emitter *top; /* of the program: it has the next two lines; itself */
     ad_text tables, body;   /* the tables and the functions of the text */
     em_unit *unit;
     int32_t nunits, units_cap;
-    char why[240];    /* what cannot be emitted */
+    char why[EM_WHY]; /* what cannot be emitted */
     const char *name; /* of the function */
-    char tag[16];     /* ends the names of tables */
-    ad_text out;      /* of the top: the file */
+    char tag[32];     /* ends the names of tables */
     ad_place *place;  /* those of the program, then of results of objects */
     int32_t nvalues;
     em_value *value;
@@ -148,7 +153,7 @@ HIDDEN void ad_em_release(ad_emitter *e);
 HIDDEN void ad_em_number(ad_emitter *e, ad_text *t, int64_t at); /* a number of the program's constants */
 HIDDEN void ad_em_real(ad_text *t, double v);                    /* a double */
 HIDDEN void ad_em_operation(ad_text *t, int op, const char *const operand[]);
-HIDDEN void ad_em_kernels(ad_emitter *e); /* the texts of kernels that the body calls */
+HIDDEN void ad_em_kernels(ad_text *t, const char *body); /* the texts of kernels that the body calls */
 
 /* emit_view.c */
 HIDDEN bool ad_em_is_view(int op);
@@ -178,7 +183,7 @@ HIDDEN void ad_em_ahead(ad_text *t, const struct ad_loop *l, const ad_func *step
 HIDDEN void ad_em_behind(ad_text *t, const struct ad_loop *l, const char *name, const char *function);
 /* emit_repeat.c */
 HIDDEN bool ad_em_repeats(const ad_emitter *e);
-HIDDEN void ad_em_repeat(ad_emitter *e, const char *parameters);
+HIDDEN void ad_em_repeat(ad_emitter *e);
 
 static inline const ad_ins *em_ins_of(const ad_emitter *e, int32_t value)
 {

@@ -53,7 +53,7 @@ int32_t ad_em_result_at(const ad_emitter *e, int32_t object, int64_t *offset)
 
 void ad_em_unit_name(const ad_emitter *e, int32_t unit, char out[120])
 {
-    snprintf(out, 120, "%.99s_%c%d", e->top->name, e->top->unit[unit].kind, unit + 1);
+    snprintf(out, 120, "%.*s_%c%d", AD_EM_NAME, e->top->name, e->top->unit[unit].kind, unit + 1);
 }
 
 static int32_t found(const ad_emitter *e, const void *of, char kind)
@@ -100,7 +100,7 @@ static int32_t function(ad_emitter *e, const ad_func *f, bool looped)
     char name[120];
     ad_em_unit_name(e, unit, name);
     ad_emitter sub = {.p = p, .name = name, .top = e->top, .inlined = looped && p->nins <= SMALL};
-    snprintf(sub.tag, sizeof sub.tag, "_%d", unit + 1);
+    snprintf(sub.tag, sizeof sub.tag, "%.15s_%d", e->top->tag, unit + 1);
     bool ok = ad_em_program(&sub);
     e->failed = e->failed || sub.failed;
     e->top->unit[unit].work = sub.work + sub.kept + sub.inner;
@@ -275,6 +275,6 @@ int32_t ad_em_unit(ad_emitter *e, const ad_object *o, bool linked)
     else if (unit < 0 && op == OP_ROOT)
         unit = root(e, o);
     else if (unit < 0)
-        snprintf(e->top->why, sizeof e->top->why, "ad_emit: ad_%s cannot be emitted", ad_ops[op].name);
+        snprintf(e->top->why, sizeof e->top->why, "ad_%s cannot be emitted", ad_ops[op].name);
     return unit;
 }

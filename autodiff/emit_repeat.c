@@ -38,17 +38,17 @@ static int source(const ad_program *p, int i)
     return -1;
 }
 
-void ad_em_repeat(ad_emitter *e, const char *parameters)
+void ad_em_repeat(ad_emitter *e)
 {
     const ad_program *p = e->p;
     ad_text *t = &e->body;
     char a[48], b[48];
-    ad_say(t, "\nint %s(int batch, %s)\n{\nreturn %s_once(batch, in, out, work);\n}\n", e->name, parameters,
-           e->name);
+    ad_say(t, "\nint %s(int batch, %s)\n{\nreturn %s_once(batch, in, out, work);\n}\n", e->name,
+           AD_EM_PARAMETERS, e->name);
     ad_say(t,
            "\nALWAYS_INLINE int %s_loop(int64_t count, const int64_t in_step[], const int64_t out_step[], "
            "int batch, %s)\n{\n(void)in_step, (void)out_step;\n",
-           e->name, parameters);
+           e->name, AD_EM_PARAMETERS);
     for (int j = 0; j < p->nout; j++) {
         if (p->feed[j] < 0)
             continue;
@@ -90,5 +90,5 @@ void ad_em_repeat(ad_emitter *e, const char *parameters)
            "%s)\n{\nif (in_step || out_step)\n"
            "return %s_loop(count, in_step, out_step, batch, in, out, work);\n"
            "return %s_loop(count, 0, 0, batch, in, out, work);\n}\n",
-           e->name, parameters, e->name, e->name);
+           e->name, AD_EM_PARAMETERS, e->name, e->name);
 }

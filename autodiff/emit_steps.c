@@ -64,7 +64,7 @@ static void moving(ad_text *t, const char *array, int i, ad_shape s)
     ad_say(t, "%s[%d] + k * %d, ", array, i, s.cols);
 }
 
-static const char *const given = "const REAL *const in[], REAL *const out[], REAL *work";
+static const char *const given = AD_EM_PARAMETERS;
 
 void ad_em_ahead(ad_text *t, const ad_loop *l, const ad_func *step, const char *name, const char *function)
 {

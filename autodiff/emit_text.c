@@ -74,7 +74,6 @@ void ad_em_release(ad_emitter *e)
     free(e->touched.at);
     free(e->span);
     free(e->line);
-    free(e->out.s);
     free(e->tables.s);
     free(e->body.s);
     free(e->unit);
@@ -168,17 +167,20 @@ static bool calls(const char *text, const ad_em_part *part)
     return kernel && strstr(text, name);
 }
 
-void ad_em_kernels(ad_emitter *e)
+void ad_em_kernels(ad_text *t, const char *body)
 {
     int n = 0;
     while (ad_em_parts[n].file)
         n++;
-    bool *want = ad_em_room(e, (size_t)n * sizeof *want);
-    if (!want || !e->body.s)
+    bool *want = calloc((size_t)n, sizeof *want);
+    if (!want || !body) {
+        ad_unsay(t);
+        free(want);
         return;
+    }
     bool kernel = false, vmath = false, loops = false;
     for (int i = 0; i < n; i++)
-        want[i] = *ad_em_parts[i].name && calls(e->body.s, &ad_em_parts[i]);
+        want[i] = *ad_em_parts[i].name && calls(body, &ad_em_parts[i]);
     for (bool more = true; more;) {
         more = false;
         for (int i = 0; i < n; i++)
@@ -194,10 +196,10 @@ void ad_em_kernels(ad_emitter *e)
     for (int i = 0; i < n; i++) {
         const ad_em_part *part = &ad_em_parts[i];
         bool head = !*part->name;
-        if (want[i] ||
-            (head && (part->file[0] == 's' || (part->file[0] == 'v' && vmath) ||
-                      (part->file[0] == 'p' && (kernel || loops || strstr(e->body.s, "k_matmul("))) ||
-                      (part->file[0] == 'l' && loops))))
-            ad_say(&e->out, "%s\n", part->text);
+        if (want[i] || (head && (part->file[0] == 's' || (part->file[0] == 'v' && vmath) ||
+                                 (part->file[0] == 'p' && (kernel || loops || strstr(body, "k_matmul("))) ||
+                                 (part->file[0] == 'l' && loops))))
+            ad_say(t, "%s\n", part->text);
     }
+    free(want);
 }

@@ -19,10 +19,11 @@
 
 extern char **environ;
 
-enum { EMIT_MOST = 64, EMIT_IO = 160 };
+enum { EMIT_MOST = 100, EMIT_IO = 160 };
 
 typedef struct emit_case { /* a program and the shapes of what it reads and writes */
     ad_program *p;
+    long id; /* its function is f and this number: its place unless a test says otherwise */
     int real, nin, nout, ok;
     int in_rows[EMIT_IO], in_cols[EMIT_IO], out_rows[EMIT_IO], out_cols[EMIT_IO];
 } emit_case;
@@ -40,7 +41,8 @@ static inline void emit_add_one(emit_batch *e, ad_tape *t, int nin, const ad_var
 {
     cr_assert(nin <= EMIT_IO && nout <= EMIT_IO && e->n < EMIT_MOST);
     emit_case *c = &e->c[e->n++];
-    *c = (emit_case){.p = ad_compile(t, nin, in, nout, out, o), .real = o->real, .nin = nin, .nout = nout};
+    *c = (emit_case){
+        .p = ad_compile(t, nin, in, nout, out, o), .id = e->n - 1, .real = o->real, .nin = nin, .nout = nout};
     cr_assert(c->p, "%s", ad_message(t));
     for (int i = 0; i < nin; i++) {
         c->in_rows[i] = ad_rows(in[i]);
@@ -72,31 +74,52 @@ static inline int emit_spawn(char *const argv[])
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Compiles and loads all of them; 0 where there is no compiler. */
-static inline int emit_load(emit_batch *e, const char *optimise)
+static inline void emit_write(const char *file, char *text, char *const *why)
+{
+    cr_assert(text, "%s", *why);
+    FILE *f = fopen(file, "w");
+    cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    free(text);
+}
+
+/* The sources: a file for each program, or one for all; how many. */
+static inline int emit_sources(const emit_batch *e, int together, char file[][128])
+{
+    const ad_program *p[EMIT_MOST];
+    const char *names[EMIT_MOST];
+    char name[EMIT_MOST][24], *why = NULL;
+    for (int i = 0; i < e->n; i++) {
+        snprintf(name[i], sizeof name[i], "f%ld", e->c[i].id);
+        const char *base = together ? "all" : name[i];
+        names[i] = name[i];
+        p[i] = e->c[i].p;
+        snprintf(file[i], 128, "%.64s/%.24s.c", e->folder, base);
+        if (!together)
+            emit_write(file[i], ad_emit(p[i], name[i], &why), &why);
+    }
+    if (together)
+        emit_write(file[0], ad_emit_all(e->n, p, names, &why), &why);
+    return together ? 1 : e->n;
+}
+
+/* Compiles and loads all of them; 0 where there is no compiler. flags end with NULL. */
+static inline int emit_load_with(emit_batch *e, int together, const char *const flags[])
 {
     const char *cc = getenv("CC") && *getenv("CC") && !strchr(getenv("CC"), ' ') ? getenv("CC") : "cc";
-    char *argv[EMIT_MOST + 20], file[EMIT_MOST][96], out[96];
+    char *argv[EMIT_MOST + 30], file[EMIT_MOST][128], out[96];
     int n = 0;
     strcpy(e->folder, "/tmp/emitXXXXXX");
     cr_assert(mkdtemp(e->folder));
     snprintf(out, sizeof out, "%s/all.so", e->folder);
-    const char *flags[] = {cc,        "-std=c99", optimise,  "-ffp-contract=off",
-                           "-Wall",   "-Wextra",  "-Werror", "-fPIC",
-                           "-shared", "-o",       out};
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+    const char *usual[] = {cc,        "-std=c99", "-ffp-contract=off", "-Wall", "-Wextra",
+                           "-Werror", "-fPIC",    "-shared",           "-o",    out};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        argv[n++] = (char *)(uintptr_t)usual[i];
+    for (int i = 0; flags[i] && i < 12; i++)
         argv[n++] = (char *)(uintptr_t)flags[i];
-    for (int i = 0; i < e->n; i++) {
-        char name[32], *why = NULL;
-        snprintf(name, sizeof name, "f%d", i);
-        char *text = ad_emit(e->c[i].p, name, &why);
-        cr_assert(text, "%s", why);
-        snprintf(file[i], sizeof file[i], "%s/%s.c", e->folder, name);
-        FILE *f = fopen(file[i], "w");
-        cr_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
-        free(text);
+    int sources = emit_sources(e, together, file);
+    for (int i = 0; i < sources; i++)
         argv[n++] = file[i];
-    }
     argv[n++] = (char *)(uintptr_t) "-lm";
     argv[n] = NULL;
     int status = emit_spawn(argv);
@@ -105,11 +128,27 @@ static inline int emit_load(emit_batch *e, const char *optimise)
     cr_assert_eq(status, 0, "%s did not compile the files in %s", cc, e->folder);
     e->library = dlopen(out, RTLD_NOW | RTLD_LOCAL);
     cr_assert(e->library, "%s", dlerror());
-    for (int i = 0; i < e->n; i++)
+    for (int i = 0; i < sources; i++)
         unlink(file[i]);
     unlink(out);
     rmdir(e->folder);
     return 1;
+}
+static inline int emit_load(emit_batch *e, const char *optimise)
+{
+    return emit_load_with(e, 0, (const char *const[]){optimise, NULL});
+}
+
+/* The functions of a program: itself, and the numbers of workspace that it needs. */
+static inline void *emit_function(const emit_batch *e, int which, size_t (**work_of)(int))
+{
+    char name[40];
+    snprintf(name, sizeof name, "f%ld_work", e->c[which].id);
+    *(void **)work_of = dlsym(e->library, name);
+    name[strlen(name) - 5] = 0;
+    void *f = dlsym(e->library, name);
+    cr_assert(*work_of && f, "%s is not in the library", name);
+    return f;
 }
 
 static inline void emit_free(emit_batch *e)
@@ -154,13 +193,8 @@ typedef int emit_f32(int, const float *const[], float *const[], float *);
 static inline void emit_compare(const emit_batch *e, int which, int batch, unsigned seed, int special)
 {
     const emit_case *c = &e->c[which];
-    char name[32];
-    snprintf(name, sizeof name, "f%d_work", which);
     size_t (*work_of)(int);
-    *(void **)&work_of = dlsym(e->library, name);
-    name[strlen(name) - 5] = 0;
-    void *f = dlsym(e->library, name);
-    cr_assert(work_of && f);
+    void *f = emit_function(e, which, &work_of);
     void *in[EMIT_IO], *want[EMIT_IO], *got[EMIT_IO];
     size_t b = c->real == AD_F32 ? sizeof(float) : sizeof(double), nwork = work_of(batch);
     for (int i = 0; i < c->nin; i++) {

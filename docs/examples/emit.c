@@ -1,4 +1,5 @@
-/* emit.c - the field of pendulums, a batch of them, as a C function that needs nothing but libm. */
+/* emit.c - the field of pendulums, a batch of them, as a C function that needs nothing but libm; then with their energy
+ * in one file. */
 /* SPDX-License-Identifier: MIT */
 #include "noether/ad.h"
 
@@ -24,6 +25,18 @@ int main(void)
     /* Before the function stand the kernels that it uses; print what is this program's own. */
     fputs(strstr(text, "size_t pendulums_work(int batch) {"), stdout);
     free(text);
+
+    /* Several programs in one file share the kernels. */
+    ad_program *energy = ad_compile(t, 2, (ad_var[]){q, p}, 1, &H, NULL);
+    const ad_program *both[] = {program, energy};
+    text = ad_emit_all(2, both, (const char *[]){"pendulums", "energy"}, &why);
+    char *sine = text ? strstr(text, "V vm_sin(V x)\n{") : NULL;
+    printf("\none file: pendulums %d, energy %d, a sine %d, another %d\n",
+           text && strstr(text, "int pendulums("), text && strstr(text, "int energy("), sine != NULL,
+           sine && strstr(sine + 1, "V vm_sin(V x)\n{"));
+    free(text);
+    free(why);
+    ad_program_free(energy);
     ad_program_free(program);
     ad_free(t);
     return 0;
