@@ -1,9 +1,10 @@
-/* test_random.c - random tapes: ad_value, naive replay, optimised replay, every block size and number of threads and
+/* test_random.c - random tapes: ad_value, naive replay, optimised replay, every block size on every number of threads and
  * emitted C give equal bits; gradients and Hessian-vector products lie within rounding of long double.
  *
- * Emitted C goes through the C compiler, so one tape in 25 takes part in it, one in 10 in a long run, every one of
- * `./dev random 2000`.
- * NOETHER_RANDOM_TAPES=100000 makes the run long, NOETHER_RANDOM_SEED chooses where it begins (./dev random).
+ * Every tape takes part in all of it. The C of 100 tapes is one file (ad_emit_all); of few tapes (`./dev random 1 SEED`
+ * repeats what failed) it is compiled at every level of optimisation.
+ * NOETHER_RANDOM_TAPES=100000 makes the run long, NOETHER_RANDOM_SEED chooses where it begins (./dev random); it then says
+ * how far it is, and what it compared, for tests/tools/random.sh to add up.
  * SPDX-License-Identifier: MIT */
 #include "emit_test.h"
 #include "random_tape.h"
@@ -27,6 +28,14 @@ static long first_seed(void)
     return s ? atol(s) : 1;
 }
 
+/* Of a long run: how far it is, now and then; at its end a line for tests/tools/random.sh. */
+static void progress(const char *what, long done, long n)
+{
+    if (getenv("NOETHER_RANDOM_TAPES") && n >= 1000 && done % (n / 20) == 0)
+        fprintf(stderr, "from seed %ld, %s: %ld of %ld\n", first_seed(), what, done, n);
+}
+#define SUM_UP(...) (getenv("NOETHER_RANDOM_TAPES") ? fprintf(stderr, "sum: " __VA_ARGS__) : 0)
+
 static int size_of(ad_var x) { return (ad_rows(x) < 0 ? -ad_rows(x) * BATCH : ad_rows(x)) * ad_cols(x); }
 
 static void inputs(random_tape *r, double x[RT_INPUTS][ROOM])
@@ -47,38 +56,50 @@ static int first_other(const double *a, const double *b, int n)
     return -1;
 }
 
-/* Outputs of one way of running against the values. */
-static void ways_agree(random_tape *r, long seed, int nout, const ad_var out[], double x[RT_INPUTS][ROOM],
-                       ad_pool *pool)
+enum { POOLS = 5 }; /* none, and of 1 to 4 threads */
+
+static void run_agrees(ad_work *w, long seed, int way, int threads, const ad_var out[],
+                       double x[RT_INPUTS][ROOM])
 {
-    static const ad_options options[] = {
-        {.opt = AD_OPT_NONE}, {.opt = AD_OPT_FULL}, {.block = 1}, {.block = 2}};
     const void *in[RT_INPUTS];
     double got[OUTS][ROOM];
     void *to[OUTS];
     for (int i = 0; i < RT_INPUTS; i++)
         in[i] = x[i];
-    for (int i = 0; i < nout; i++)
+    for (int i = 0; i < OUTS; i++)
         to[i] = got[i];
+    memset(got, 0x55, sizeof got);
+    cr_assert_eq(ad_run(w, BATCH, in, to), AD_OK, "seed %ld: %s", seed, ad_work_message(w));
+    for (int i = 0; i < OUTS; i++) {
+        const double *want = ad_value(out[i]);
+        cr_assert(want, "seed %ld: no value of output %d", seed, i);
+        int at = first_other(want, got[i], size_of(out[i]));
+        cr_assert(
+            at < 0,
+            "seed %ld: output %d of way %d on %d threads (ad_%s): element %d is %.17g, by ad_value %.17g",
+            seed, i, way, threads, ad_name(out[i]), at, got[i][at < 0 ? 0 : at], want[at < 0 ? 0 : at]);
+    }
+}
+
+/* Every way of running against the values; how many runs. */
+static long ways_agree(random_tape *r, long seed, const ad_var out[], double x[RT_INPUTS][ROOM],
+                       ad_pool *const pool[POOLS])
+{
+    static const ad_options options[] = {
+        {.opt = AD_OPT_NONE}, {.opt = AD_OPT_FULL}, {.block = 1}, {.block = 2}};
+    long runs = 0;
     for (int o = 0; o < 4; o++) {
-        ad_program *p = ad_compile(r->t, RT_INPUTS, r->in, nout, out, &options[o]);
+        ad_program *p = ad_compile(r->t, RT_INPUTS, r->in, OUTS, out, &options[o]);
         cr_assert(p, "seed %ld: %s", seed, ad_message(r->t));
-        ad_work *w = ad_work_new(p, o == 2 ? pool : NULL);
-        for (int again = 0; again < 2; again++) {
-            memset(got, 0x55, sizeof got);
-            cr_assert_eq(ad_run(w, BATCH, in, to), AD_OK, "seed %ld: %s", seed, ad_work_message(w));
-            for (int i = 0; i < nout; i++) {
-                const double *want = ad_value(out[i]);
-                cr_assert(want, "seed %ld: %s", seed, ad_message(r->t));
-                int at = first_other(want, got[i], size_of(out[i]));
-                cr_assert(at < 0,
-                          "seed %ld: output %d of way %d (ad_%s): element %d is %.17g, by ad_value %.17g",
-                          seed, i, o, ad_name(out[i]), at, got[i][at < 0 ? 0 : at], want[at < 0 ? 0 : at]);
-            }
+        for (int threads = 0; threads < POOLS; threads++) {
+            ad_work *w = ad_work_new(p, pool[threads]);
+            for (int again = 0; again < 2; again++, runs++)
+                run_agrees(w, seed, o, threads, out, x);
+            ad_work_free(w);
         }
-        ad_work_free(w);
         ad_program_free(p);
     }
+    return runs;
 }
 
 /* The tape of a seed, what its inputs are set to, and its outputs: the last two nodes and any others. */
@@ -93,70 +114,101 @@ static random_tape tape_of(long seed, double x[RT_INPUTS][ROOM], ad_var out[OUTS
 
 Test(random, every_way_of_running_gives_the_same_bits)
 {
-    enum { POOLS = 4 };
-    ad_pool *pool[POOLS];
-    for (int i = 0; i < POOLS; i++)
-        pool[i] = ad_pool_new(i + 1);
-    for (long k = 0, n = count(2000); k < n; k++) {
+    ad_pool *pool[POOLS] = {NULL};
+    long runs = 0, n = count(2000);
+    for (int i = 1; i < POOLS; i++)
+        pool[i] = ad_pool_new(i);
+    for (long k = 0; k < n; k++) {
         long seed = first_seed() + k;
         double x[RT_INPUTS][ROOM];
         ad_var out[OUTS];
         random_tape r = tape_of(seed, x, out);
         cr_assert_eq(ad_status(r.t), AD_OK, "seed %ld: %s", seed, ad_message(r.t));
-        ways_agree(&r, seed, OUTS, out, x, pool[k % POOLS]);
+        runs += ways_agree(&r, seed, out, x, pool);
         ad_free(r.t);
+        progress("ways of running", k + 1, n);
     }
-    for (int i = 0; i < POOLS; i++)
+    for (int i = 1; i < POOLS; i++)
         ad_pool_free(pool[i]);
+    SUM_UP("ways %ld %ld\n", n, runs);
+}
+
+/* How emitted C is compiled: `usual` and `many` of each 1,000 tapes of the ordinary and of a long run. Alone: a file for
+ * each tape, as ad_native has it, so that it must carry every kernel that it calls. The first is the level of ad_native. */
+typedef struct level {
+    const char *flags[6];
+    bool alone;
+    int usual, many;
+} level;
+#define NATIVE "-O3", "-fno-math-errno", "-fno-trapping-math"
+static const level levels[] = {
+    {{NATIVE, "-march=native"}, true, 5, 10},
+    {{NATIVE, "-march=native"}, false, 0, 190},
+    {{"-O1"}, false, 20, 200},
+    {{"-Og"}, false, 55, 300},
+    {{"-O0"}, false, 920, 300},
+};
+enum { LEVELS = sizeof levels / sizeof *levels, TOGETHER = EMIT_MOST, APART = 10, FEW = 20 };
+
+/* Is tape k of n compiled at this level? Every one of few, and where time is short only without optimisation. */
+static bool at_level(int l, long k, long n)
+{
+    bool many = getenv("NOETHER_RANDOM_TAPES") != NULL;
+    long from = 0;
+    if (getenv("NOETHER_TEST_SHORT"))
+        return l == LEVELS - 1;
+    for (int i = 0; i < l; i++)
+        from += many ? levels[i].many : levels[i].usual;
+    k = k % 1000 - from;
+    return n <= FEW || (k >= 0 && k < (many ? levels[l].many : levels[l].usual));
 }
 
 /* Tapes whose emitted C is compiled together: what each read and what ad_value made of it. */
-enum { TOGETHER = 50 };
 typedef struct emitted {
     emit_batch e;
-    long seed[TOGETHER];
     double x[TOGETHER][RT_INPUTS][ROOM], want[TOGETHER][OUTS][ROOM];
 } emitted;
 
-static void emit_tape(emitted *m, random_tape *r, long seed, const ad_var out[], double x[RT_INPUTS][ROOM])
+static void emit_tape(emitted *m, long seed)
 {
     int k = m->e.n;
-    m->seed[k] = seed;
-    memcpy(m->x[k], x, sizeof m->x[k]);
-    for (int i = 0; i < OUTS; i++)
-        memcpy(m->want[k][i], ad_value(out[i]), (size_t)size_of(out[i]) * sizeof(double));
-    emit_add_one(&m->e, r->t, RT_INPUTS, r->in, OUTS, out,
-                 &(ad_options){.opt = k % 4 == 3 ? AD_OPT_NONE : AD_OPT_FULL});
+    ad_var out[OUTS];
+    random_tape r = tape_of(seed, m->x[k], out);
+    for (int i = 0; i < OUTS; i++) {
+        const double *want = ad_value(out[i]);
+        cr_assert(want, "seed %ld: %s", seed, ad_message(r.t));
+        memcpy(m->want[k][i], want, (size_t)size_of(out[i]) * sizeof *want);
+    }
+    emit_add_one(&m->e, r.t, RT_INPUTS, r.in, OUTS, out,
+                 &(ad_options){.opt = seed % 4 == 3 ? AD_OPT_NONE : AD_OPT_FULL});
+    m->e.c[k].id = seed; /* so its function bears the seed in messages of the compiler */
+    ad_free(r.t);
 }
 
 /* Compiles what has gathered and compares; false where there is no compiler. */
-static bool emitted_agree(emitted *m)
+static bool emitted_agree(emitted *m, const level *l)
 {
-    bool there = m->e.n == 0 || emit_load(&m->e, "-O1");
+    bool there = m->e.n == 0 || emit_load_with(&m->e, !l->alone, l->flags);
     for (int k = 0; there && k < m->e.n; k++) {
-        char name[32];
         double got[OUTS][ROOM], *to[OUTS];
         const double *in[RT_INPUTS];
         emit_f64 *run;
         size_t (*work_of)(int);
-        snprintf(name, sizeof name, "f%d", k);
-        *(void **)&run = dlsym(m->e.library, name);
-        snprintf(name, sizeof name, "f%d_work", k);
-        *(void **)&work_of = dlsym(m->e.library, name);
-        cr_assert(run && work_of);
+        *(void **)&run = emit_function(&m->e, k, &work_of);
         double *work = malloc((work_of(BATCH) + 1) * sizeof *work);
         for (int i = 0; i < RT_INPUTS; i++)
             in[i] = m->x[k][i];
         for (int i = 0; i < OUTS; i++)
             to[i] = got[i];
         memset(got, 0x55, sizeof got);
-        cr_assert_eq(run(BATCH, in, to, work), AD_OK, "seed %ld", m->seed[k]);
+        long seed = m->e.c[k].id;
+        cr_assert_eq(run(BATCH, in, to, work), AD_OK, "seed %ld", seed);
         free(work);
         for (int i = 0; i < OUTS; i++) {
             int n = (int)emit_size(m->e.c[k].out_rows[i], m->e.c[k].out_cols[i], BATCH);
             int at = first_other(m->want[k][i], got[i], n);
-            cr_assert(at < 0, "seed %ld: output %d of emitted C: element %d is %.17g, by ad_value %.17g",
-                      m->seed[k], i, at, got[i][at < 0 ? 0 : at], m->want[k][i][at < 0 ? 0 : at]);
+            cr_assert(at < 0, "seed %ld: output %d of emitted C (%s): element %d is %.17g, by ad_value %.17g",
+                      seed, i, l->flags[0], at, got[i][at < 0 ? 0 : at], m->want[k][i][at < 0 ? 0 : at]);
         }
     }
     emit_free(&m->e);
@@ -167,24 +219,23 @@ static bool emitted_agree(emitted *m)
 Test(random, emitted_c_gives_the_bits_of_the_values)
 {
     static emitted m;
-    const char *asked = getenv("NOETHER_RANDOM_TAPES");
-    long every = !asked ? 25 : atol(asked) <= 5000 ? 1 : 10, compared = 0;
+    long n = count(2000), compared = 0;
     bool there = true;
-    for (long k = 0, n = count(2000); there && k < n; k += every) {
-        long seed = first_seed() + k;
-        double x[RT_INPUTS][ROOM];
-        ad_var out[OUTS];
-        random_tape r = tape_of(seed, x, out);
-        emit_tape(&m, &r, seed, out, x);
-        ad_free(r.t);
-        compared++;
-        if (m.e.n == TOGETHER || k + every >= n)
-            there = emitted_agree(&m);
+    for (int l = 0; l < LEVELS; l++) {
+        for (long k = 0; there && k < n; k++) {
+            if (!at_level(l, k, n))
+                continue;
+            emit_tape(&m, first_seed() + k);
+            if (m.e.n == (levels[l].alone ? APART : TOGETHER))
+                there = emitted_agree(&m, &levels[l]);
+            compared++;
+            progress("emitted C", compared, n);
+        }
+        there = there && emitted_agree(&m, &levels[l]);
     }
     if (!there)
         cr_skip("there is no C compiler");
-    if (getenv("NOETHER_RANDOM_TAPES"))
-        fprintf(stderr, "emitted C of %ld tapes compared\n", compared);
+    SUM_UP("emitted %ld\n", n <= FEW ? compared / LEVELS : compared);
 }
 
 /* out [1,1] in double against long double; the bound is 16 eps times the sum over nodes of |d out/d v * v|. */
@@ -236,7 +287,7 @@ Test(random, gradients_and_hessian_vector_products_lie_within_rounding_of_long_d
     long measured = 0, tapes = count(2000);
     for (long k = 0; k < tapes; k++) {
         long seed = first_seed() + k;
-        random_tape r = rt_new((uint64_t)seed, 10 + (int)(seed % 60), 1);
+        random_tape r = rt_new((uint64_t)seed, 10 + (int)(seed % 190), 1);
         double x[RT_INPUTS][ROOM];
         inputs(&r, x);
         ad_var y = ad_sum(ad_tanh(r.v[r.n - 1])), g[2], h, w[2] = {r.in[4], r.in[1]};
@@ -255,8 +306,8 @@ Test(random, gradients_and_hessian_vector_products_lie_within_rounding_of_long_d
                       e);
         }
         ad_free(r.t);
+        progress("derivatives", k + 1, tapes);
     }
     cr_assert(measured > tapes, "only %ld of %ld were finite", measured, 3 * tapes);
-    if (getenv("NOETHER_RANDOM_TAPES"))
-        fprintf(stderr, "%ld comparisons, the worst at %.2f of 16\n", measured, worst);
+    SUM_UP("derivatives %ld %ld %.2f\n", tapes, measured, worst);
 }
