@@ -182,9 +182,16 @@ static void encode_elementwise(ad_coder *c, const ad_ins *ins, int32_t i, int32_
         return;
     }
     tuple(c, OP_add, d, 2, s); /* x0 + x1, then + x2, ... */
-    for (int k = 2; k < n; k++)
-        tuple(c, OP_add, d, 2,
-              (int32_t[]){d, read_slot(c, a[k]) + (c->odd ? 0 : element(&p->place[a[k]], i, j))});
+    if (!ad_code_room(c, 3 * (n - 2)))
+        return;
+    int32_t *to = p->code + p->ncode;
+    for (int k = 2; k < n; k++) {
+        *to++ = d;
+        *to++ = d;
+        *to++ = read_slot(c, a[k]) + (c->odd ? 0 : element(&p->place[a[k]], i, j));
+    }
+    p->code[c->count_at] += n - 2;
+    c->p->ncode += 3 * (n - 2);
 }
 
 /* The number that row i, column j of a movement takes: its slot. */
@@ -319,6 +326,10 @@ void ad_code_add(ad_coder *c)
         c->first = i;
         return;
     }
+    if (!p->code && !(p->code = ad_long_array((size_t)c->code_cap * sizeof *p->code))) {
+        c->ok = false;
+        return;
+    }
     if (!c->open) { /* two are worth it */
         c->open = true;
         c->run = (ad_run_code){.first = c->first, .code = p->ncode, .import = p->nport};
@@ -358,14 +369,13 @@ bool ad_code_room(ad_coder *c, int32_t words)
 
 int32_t ad_code_slot(ad_coder *c, int32_t place) { return read_slot(c, place); }
 
-bool ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool)
+void ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool)
 {
     *c = (ad_coder){.p = p, .spot = spot, .first = -1, .written = c->written};
     int64_t cap =
         pool + p->nplaces + 64; /* about the most: a tuple, and what begins a group, for each node */
     c->code_cap = cap < INT32_MAX ? (int32_t)cap : INT32_MAX;
-    p->code = ad_long_array((size_t)c->code_cap * sizeof *p->code);
-    return c->ok = p->code;
+    c->ok = true;
 }
 
 bool ad_code_end(ad_coder *c)

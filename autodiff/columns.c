@@ -262,7 +262,7 @@ bool ad_pass_columns(ad_ir *ir)
     }
     if (s.ok) {
         free(ir->block);
-        free(ir->origin);
+        ad_ir_give(ir, ir->origin);
         ir->node = s.node;
         ir->block = (void *)s.node;
         ir->origin = s.origin;

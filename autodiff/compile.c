@@ -54,17 +54,11 @@ static ad_var *outputs(ad_tape *t, int nout, const ad_var out[])
     return v;
 }
 
-/* Rows of a block: as many as the values of a row-by-row stage fit into cache with; the nearest one where there are
- * matrix products, whose operands are read again and again. A multiple of the rows of a tile. */
-static int block_of(const ad_program *p)
+/* Rows of a block: as many as the values of a row-by-row stage, of so many bytes a row, fit into cache with; the nearest
+ * one where there are matrix products, whose operands are read again and again. A multiple of the rows of a tile. */
+static int block_of(const ad_program *p, int64_t bytes)
 {
-    int64_t bytes = 1, block, cache = 24 << 10;
-    for (int32_t b = 0; b < p->nbuffers; b++)
-        bytes += p->buffer[b].local ? p->buffer[b].per_row * (int64_t)p->k->size : 0;
-    for (int32_t i = 0; i < p->nins; i++)
-        if (p->ins[i].op == OP_MATMUL)
-            cache = 384 << 10;
-    block = cache / bytes / 8 * 8;
+    int64_t block = ((int64_t)(p->products ? 384 : 24) << 10) / (bytes + 1) / 8 * 8;
     return block < 16 ? 16 : block > 1024 ? 1024 : (int)block;
 }
 
@@ -107,7 +101,11 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
                 nin, nout, o.real, o.opt, o.block);
         return NULL;
     }
-    ad_ir ir = {.k = ad_kernels_for(o.real), .write_out = o.opt == AD_OPT_FULL};
+    _Alignas(64) char room[AD_IR_ROOM]; /* small programs need no other while they are made */
+    ad_ir ir = {.room = room,
+                .room_end = room + sizeof room,
+                .k = ad_kernels_for(o.real),
+                .write_out = o.opt == AD_OPT_FULL};
     ad_var *y = outputs(t, nout, out);
     ad_program *p = y ? calloc(1, sizeof *p) : NULL;
     bool full = o.opt == AD_OPT_FULL;
@@ -126,7 +124,6 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         ok = ok && ad_pass_plan(&ir, p, full);
         if (!ok)
             ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
-        p->block = o.block ? o.block : block_of(p);
         p->consts = ir.consts;
         p->nconsts = ir.nconsts;
         p->in = ir.in;
@@ -139,8 +136,8 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
     }
     if (ok) {
         ad_report *r = &p->report;
+        int64_t local = 0;
         r->stages = p->nstages;
-        r->block = p->block;
         r->instructions = p->nins;
         r->isa = p->k->isa;
         r->program_bytes = (int64_t)((size_t)p->nins * sizeof *p->ins + (size_t)p->npool * sizeof *p->pool +
@@ -149,8 +146,11 @@ ad_program *ad_compile(ad_tape *t, int nin, const ad_var in[], int nout, const a
         for (int32_t b = 0; b < p->nbuffers; b++) {
             const ad_buffer *v = &p->buffer[b];
             r->work_bytes += (v->fixed + v->per_row) * (int64_t)p->k->size;
-            r->work_bytes_per_row += v->local ? 0 : v->per_row * (int64_t)p->k->size;
+            local += v->local ? v->per_row * (int64_t)p->k->size : 0;
+            r->work_bytes_per_row += v->per_row * (int64_t)p->k->size;
         }
+        r->work_bytes_per_row -= local;
+        r->block = p->block = o.block ? o.block : block_of(p, local);
     } else {
         ad_program_free(p);
         p = NULL;

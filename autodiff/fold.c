@@ -306,6 +306,6 @@ bool ad_pass_fold(ad_ir *ir)
     if (begun)
         ok = ad_fold_end(&f, ok);
     free(old.block);
-    free(old.origin);
+    ad_ir_give(ir, old.origin);
     return ok;
 }

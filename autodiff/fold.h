@@ -7,9 +7,9 @@
 
 #include "program.h"
 
-enum { AD_LINE = 6, AD_LINE_OF = 4 };
+enum { AD_LINE = 6, AD_LINE_OF = 4, AD_TAG = 10 };
 typedef struct ad_line { /* users, by the largest operand, of AD_LINE_OF nodes beside each other */
-    uint64_t tags;       /* a byte of each one's hash, its highest bit set; 0 where free */
+    uint64_t tags;       /* AD_TAG bits for each: those of its hash, the highest one set; 0 where free */
     int32_t node[AD_LINE];
 } ad_line;
 typedef struct ad_fold {
@@ -73,18 +73,22 @@ static inline uint32_t ad_hash_of(ad_kind k, int32_t x, int32_t y)
     return (uint32_t)(h >> 32);
 }
 
-/* The tags of a line: the highest bit of a byte is set where it may be that of the hash (where it is, and seldom above one
- * that is); where it is free. */
+/* The tags of a line: the highest bit of one is set where it may be that of the hash (where it is, and seldom above one that
+ * is); where it is free. */
+enum { AD_TAG_FULL = 1 << (AD_TAG - 1) };
+static const uint64_t ad_tag_each = 1 | 1 << AD_TAG | 1 << 2 * AD_TAG | (uint64_t)1 << 3 * AD_TAG |
+                                    (uint64_t)1 << 4 * AD_TAG | (uint64_t)1 << 5 * AD_TAG;
+static inline uint64_t ad_tag_at(uint32_t hash, int at)
+{
+    return (uint64_t)(hash >> (33 - AD_TAG) | AD_TAG_FULL) << AD_TAG * at;
+}
 static inline uint64_t ad_tags_same(uint64_t tags, uint32_t hash)
 {
-    const uint64_t each = 0x0101010101010101u;
-    uint64_t differ = tags ^ (hash >> 25 | 0x80) * each;
-    return (differ - each) & ~differ & each << 7;
+    uint64_t differ = tags ^ ad_tag_at(hash, 0) * ad_tag_each;
+    return (differ - ad_tag_each) & ~differ & ad_tag_each * AD_TAG_FULL;
 }
-static inline uint64_t ad_tags_left(uint64_t tags)
-{
-    return ~tags & (0x8080808080808080u >> 8 * (8 - AD_LINE));
-}
+static inline uint64_t ad_tags_left(uint64_t tags) { return ~tags & ad_tag_each * AD_TAG_FULL; }
+static inline int ad_tag_first(uint64_t some) { return __builtin_ctzll(some) / AD_TAG; }
 
 /* A short node to which no rule applies: an equal one, or itself. g is a copy of *f, for its pointers. */
 static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int op, int two, int32_t x,
@@ -107,8 +111,8 @@ static inline int32_t ad_fold_plain(ad_fold *f, const ad_fold *g, ad_kind k, int
         if (i != g->ir->n)
             return i;
     } else {
-        int at = __builtin_ctzll(left) / 8;
-        g->line[line].tags = tags | (uint64_t)(hash >> 25 | 0x80) << 8 * at;
+        int at = ad_tag_first(left);
+        g->line[line].tags = tags | ad_tag_at(hash, at);
         g->line[line].node[at] = i;
     }
     g->ir->n = i + 1;

@@ -146,15 +146,15 @@ int32_t ad_fold_found(ad_fold *f, const ad_node *n, int32_t x, int32_t y, uint32
     for (int32_t line = larger;; line = other) {
         uint64_t *tags = &f->line[line].tags, same = ad_tags_same(*tags, hash), left = ad_tags_left(*tags);
         for (; same; same &= same - 1) {
-            int32_t i = f->line[line].node[__builtin_ctzll(same) / 8];
+            int32_t i = f->line[line].node[ad_tag_first(same)];
             if (equal(f->ir, at(f, i), n)) {
                 f->ir->report.after_cse--;
                 return i;
             }
         }
         if (left) {
-            int k = __builtin_ctzll(left) / 8;
-            *tags |= (uint64_t)(hash >> 25 | 0x80) << 8 * k;
+            int k = ad_tag_first(left);
+            *tags |= ad_tag_at(hash, k);
             return f->line[line].node[k] = f->ir->n;
         }
         if (line == other)

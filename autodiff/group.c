@@ -52,27 +52,30 @@ static bool is_local(const ad_ir *ir, const ad_node *n)
 /* The derivative of tanh at the operand of node i, or tanh for its derivative: OP_... of the partner. */
 static int partner_op(int op) { return op == OP_tanh ? OP_dtanh : op == OP_dtanh ? OP_tanh : -1; }
 
-/* What stands in v by node goes where each node goes. */
-static void move(void *v, void *spare, size_t size, int32_t n, const int32_t *where)
+/* What is known of each node goes where it goes. */
+static void permute(ad_ir *ir, const int32_t *where, char *spare)
 {
-    for (int32_t i = 0; i < n; i++)
-        memcpy((char *)spare + (size_t)where[i] * size, (const char *)v + (size_t)i * size, size);
-    memcpy(v, spare, (size_t)n * size);
-}
-
-static void permute(ad_ir *ir, const int32_t *where, void *spare)
-{
+    size_t n = (size_t)ir->n;
+    ad_node *node = ad_carve(&spare, n * sizeof *node);
+    int32_t *origin = ad_carve(&spare, n * sizeof *origin), *uses = ad_carve(&spare, n * sizeof *uses),
+            *stage = ad_carve(&spare, n * sizeof *stage);
+    uint8_t *trait = ad_carve(&spare, n);
     for (int32_t i = 0; i < ir->n; i++) {
-        ad_node *v = &ir->node[i];
-        int32_t *a = v->flags & NODE_EXT ? ir->ext + v->arg[0] : v->arg;
+        const ad_node *v = &ir->node[i];
+        int32_t to = where[i], *a = v->flags & NODE_EXT ? ir->ext + v->arg[0] : node[to].arg;
+        node[to] = *v;
         for (int k = 0, m = ad_ir_nargs(ir, v); k < m; k++)
             a[k] = where[a[k]];
+        origin[to] = ir->origin[i];
+        uses[to] = ir->uses[i];
+        stage[to] = ir->stage[i];
+        trait[to] = ir->trait[i];
     }
-    move(ir->node, spare, sizeof *ir->node, ir->n, where);
-    move(ir->origin, spare, sizeof *ir->origin, ir->n, where);
-    move(ir->uses, spare, sizeof *ir->uses, ir->n, where);
-    move(ir->stage, spare, sizeof *ir->stage, ir->n, where);
-    move(ir->trait, spare, 1, ir->n, where);
+    memcpy(ir->node, node, n * sizeof *node);
+    memcpy(ir->origin, origin, n * sizeof *origin);
+    memcpy(ir->uses, uses, n * sizeof *uses);
+    memcpy(ir->stage, stage, n * sizeof *stage);
+    memcpy(ir->trait, trait, n);
     for (int j = 0; j < ir->nout; j++)
         ir->out[j] = where[ir->out[j]];
     for (int i = 0; i < ir->nin; i++)
@@ -81,7 +84,7 @@ static void permute(ad_ir *ir, const int32_t *where, void *spare)
 
 size_t ad_group_scratch(int64_t nodes)
 {
-    return ((size_t)nodes + 2) * (4 * sizeof(int32_t) + sizeof(ad_node)) + 5 * 64;
+    return ((size_t)nodes + 2) * (7 * sizeof(int32_t) + sizeof(ad_node) + 1) + 9 * 64;
 }
 
 bool ad_pass_group(ad_ir *ir, bool full)
@@ -89,7 +92,7 @@ bool ad_pass_group(ad_ir *ir, bool full)
     size_t n = (size_t)ir->n + 1;
     if (!full || (!ir->batch && !ir->pairs))
         return true;
-    ir->stage = malloc(n * sizeof *ir->stage);
+    ir->stage = ad_ir_take(ir, n * sizeof *ir->stage);
     if (!ir->stage)
         return false;
     int32_t top = 0;
@@ -109,7 +112,7 @@ bool ad_pass_group(ad_ir *ir, bool full)
         local_ones = local_ones || local;
     }
     if (!local_ones && !ir->pairs) {
-        free(ir->stage);
+        ad_ir_give(ir, ir->stage);
         ir->stage = NULL;
         return true;
     }
@@ -145,7 +148,7 @@ bool ad_pass_group(ad_ir *ir, bool full)
     }
     permute(ir, where, at);
     if (!top) {
-        free(ir->stage);
+        ad_ir_give(ir, ir->stage);
         ir->stage = NULL;
     }
     return true;

@@ -9,16 +9,17 @@
 
 enum {
     LARGE = 4096, /* a constant of equal elements beyond this is expanded when it runs, not stored */
+    MANY = 8,     /* operands that are fetched ahead */
     FEW = 4096    /* nodes whose stages get memory from the beginning, may be for nothing */
 };
 
 void ad_ir_free(ad_ir *ir)
 {
     free(ir->block);
-    free(ir->origin);
+    ad_ir_give(ir, ir->origin);
     free(ir->ext);
-    free(ir->stage);
-    free(ir->scratch);
+    ad_ir_give(ir, ir->stage);
+    ad_ir_give(ir, ir->scratch);
     free(ir->in);
     free(ir->consts);
     for (int32_t i = 0; i < ir->nobjects; i++)
@@ -27,11 +28,25 @@ void ad_ir_free(ad_ir *ir)
     memset(ir, 0, sizeof *ir);
 }
 
+void *ad_ir_take(ad_ir *ir, size_t bytes)
+{
+    bytes = (bytes + 63) / 64 * 64;
+    if (bytes > (size_t)(ir->room_end - ir->room))
+        return ad_long_array(bytes);
+    return ad_carve(&ir->room, bytes);
+}
+
+void ad_ir_give(ad_ir *ir, void *p)
+{
+    if ((uintptr_t)p - (uintptr_t)ir->room_end + AD_IR_ROOM >= AD_IR_ROOM)
+        free(p);
+}
+
 void *ad_ir_scratch(ad_ir *ir, size_t bytes)
 {
     if (ir->scratch_size < bytes) {
-        free(ir->scratch);
-        ir->scratch = ad_long_array(bytes);
+        ad_ir_give(ir, ir->scratch);
+        ir->scratch = ad_ir_take(ir, bytes);
         ir->scratch_size = ir->scratch ? bytes : 0;
     }
     return ir->scratch;
@@ -45,7 +60,7 @@ bool ad_ir_nodes(ad_ir *ir, int64_t room, int64_t words)
     bool fits =
         all + before < (INT32_MAX - pool) / (sizeof *ir->node / sizeof *ir->block) && pool < INT32_MAX;
     ir->block = fits ? ad_long_array(pool * sizeof *ir->block + (all + before) * sizeof *ir->node) : NULL;
-    char *at = ad_long_array(n * (sizeof *ir->origin + sizeof *ir->uses + 1) + 3 * 64);
+    char *at = ad_ir_take(ir, n * (sizeof *ir->origin + sizeof *ir->uses + 1) + 3 * 64);
     ir->origin = (void *)at;
     if (!ir->block || !at)
         return false;
@@ -268,8 +283,12 @@ static bool copy_node(copier *c, int32_t id)
             if (n->nattr)
                 memcpy(to + nargs, a + nargs, (size_t)n->nattr * sizeof *a);
         }
+        for (int i = 0; nargs > MANY && i < nargs; i++) /* they are anywhere */
+            __builtin_prefetch(&c->map[a[i]]);
         for (int i = 0; i < nargs; i++)
             to[i] = c->map[a[i]];
+        for (int i = 0; c->fold && nargs > MANY && i < nargs; i++)
+            __builtin_prefetch(&ir->uses[to[i]], 1);
         if (n->op == OP_SLICE || n->op == OP_PAD)
             to[nargs] = bound(c, to[nargs]);
         if (n->op == OP_RESULT) /* the object of the node it is a part of */
@@ -323,7 +342,7 @@ static bool write_out(copier *c, int32_t id, const ad_func *f)
 static inline int64_t copy_chunk(copier *c, const ad_fold *g, const uint8_t *need, int32_t first,
                                  int32_t count, const bool far)
 {
-    enum { LATER = 12, SOON = 6 };
+    enum { LATER = 24, SOON = 12 };
     ad_fold *f = c->fold;
     int32_t *const map = c->map;
     const ad_node *n = ad_at_id(c->t, first);
@@ -398,7 +417,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     int64_t nodes, pool, words;
     for (int i = 0; i < nout; i++)
         top = out[i].id >= top ? out[i].id + 1 : top;
-    int32_t *slot = calloc(1, (size_t)t->ninputs * sizeof *slot + (size_t)top + 1);
+    int32_t *slot = ad_ir_take(ir, (size_t)t->ninputs * sizeof *slot + (size_t)top + 1);
     uint8_t *need = slot ? (uint8_t *)(slot + t->ninputs) : NULL;
     size_t map_bytes = ((size_t)top + 16) / 16 * 64, scratch = map_bytes;
     int32_t *map = NULL;
@@ -409,11 +428,12 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
     ir->out = ir->in ? ir->in + nin : NULL;
     bool ok = slot && ir->in;
     if (ok) {
+        memset(need, 0, (size_t)top + 1);
         for (int i = 0; i < nout; i++)
             need[out[i].id] = 1;
         mark(t, need, top, ir->write_out, &nodes, &pool, &words);
         if (!name_inputs(ir, t, need, top, nin, in, slot)) {
-            free(slot);
+            ad_ir_give(ir, slot);
             return false;
         }
         if (fold && ad_fold_scratch(nodes) + map_bytes > scratch) /* room for all passes at once */
@@ -444,7 +464,7 @@ bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, c
         ir->out[i] = map[out[i].id];
     if (fold)
         ok = ad_fold_end(&folder, ok);
-    free(slot);
+    ad_ir_give(ir, slot);
     if (!ok)
         ad_fail(t, AD_ENOMEM, "ad_compile: out of memory");
     ir->report.nodes = top;

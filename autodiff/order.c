@@ -55,19 +55,22 @@ void ad_order_begin(ad_planner *s)
         ir->trait[ir->out[j]] &= ~AD_SINGLE;
 }
 
-void ad_order_more(ad_planner *s)
+void ad_order_more(ad_planner *s, int32_t most)
 {
     const ad_ir *ir = s->ir;
-    uint8_t still = ir->pairs ? AD_IS_TANH : 0;
-    int32_t i = s->ordered, end = i, most = ir->n - i < WINDOW ? ir->n : i + WINDOW;
-    for (; end < most && (ir->trait[end] & (AD_MOVES | still)) == AD_MOVES; end++)
-        if (ir->stage && ir->stage[end] != ir->stage[i])
-            break;
-    end += end == i;
-    if (end - i >= SHORTEST)
-        sort(s, i, end - i);
-    else
-        for (int32_t k = i; k < end; k++)
-            *ad_order_at(s, k) = k ^ -!(ir->trait[k] & AD_SINGLE);
-    s->ordered = end;
+    const uint8_t *trait = ir->trait;
+    const int32_t *stage = ir->stage;
+    const uint8_t moves = AD_MOVES, asked = moves | (ir->pairs ? AD_IS_TANH : 0);
+    int32_t i = s->ordered, end;
+    for (; i < most; i = end) {
+        int32_t last = (trait[i] & asked) != moves ? i + 1 : ir->n - i < WINDOW ? ir->n : i + WINDOW;
+        for (end = i + 1; end < last && (trait[end] & asked) == moves && (!stage || stage[end] == stage[i]);)
+            end++;
+        if (end - i >= SHORTEST)
+            sort(s, i, end - i);
+        else
+            for (int32_t k = i; k < end; k++)
+                *ad_order_at(s, k) = k ^ -!(trait[k] & AD_SINGLE);
+    }
+    s->ordered = i;
 }

@@ -11,15 +11,16 @@
 /* Marks: a stage other than its own reads it; it is an output as it stands; it is a part of its operand's memory. */
 enum { WIDE = 1, OUTPUT = 2, VIEW = 4 };
 
+static uint32_t held(const ad_planner *s, int32_t node) { return (uint32_t)ad_hold(s->spot[node]) >> 1; }
+
 /* May the result overwrite operand k, which dies here? Only where every element is read before it is written. */
 static bool in_place(const ad_planner *s, const ad_node *n, const int32_t *a, int m, int k)
 {
-    const ad_place *place = s->p->place, *o = &place[a[k]];
+    const ad_place *o = &s->p->place[a[k]];
     if (o->rows != n->rows || o->cols != n->cols || (s->mark[a[k]] & VIEW))
         return false;
     for (int i = 0; i < m; i++) /* another part of the same memory is read later */
-        if (i != k && place[a[i]].where == AD_AT_BUFFER && place[a[i]].index == o->index &&
-            (a[i] != a[k] || n->op == OP_ADD_N))
+        if (i != k && held(s, a[i]) == held(s, a[k]) && (a[i] != a[k] || n->op == OP_ADD_N))
             return false;
     return true;
 }
@@ -52,7 +53,9 @@ static bool is_view(const ad_ir *ir, const ad_node *n, int32_t rows, int32_t col
 /* The same before anything is planned. */
 static bool will_be_view(const ad_ir *ir, const ad_node *n)
 {
-    const ad_node *o = ad_ir_nargs(ir, n) ? &ir->node[ad_ir_args(ir, n)[0]] : n;
+    if (n->op != OP_RESHAPE && n->op != OP_RESULT && n->op != OP_SLICE)
+        return false;
+    const ad_node *o = &ir->node[ad_ir_args(ir, n)[0]];
     int64_t offset;
     return is_view(ir, n, o->rows, o->cols, &offset);
 }
@@ -78,10 +81,11 @@ static bool release(ad_planner *s, const int32_t *a, int m, bool rows)
 {
     ad_program *p = s->p;
     for (int k = 0; k < m; k++) {
-        int32_t b = p->place[a[k]].index;
-        if (p->place[a[k]].where != AD_AT_BUFFER || s->left[b + 1] != 0)
+        uint32_t of = held(s, a[k]);
+        if (s->left[of])
             continue;
-        s->left[b + 1] = UINT32_MAX;
+        int32_t b = (int32_t)of - 1;
+        s->left[of] = UINT32_MAX;
         if (p->buffer[b].fixed && p->buffer[b].per_row)
             continue; /* of both kinds: not given to another */
         if (!rows || ad_kind_of_buffer(&p->buffer[b]) == AD_BLOCK) {
@@ -102,30 +106,41 @@ static bool release(ad_planner *s, const int32_t *a, int m, bool rows)
     return true;
 }
 
+/* Operands of a long sum are anywhere: what is asked about them is fetched before it is. */
+static void fetch_many(const ad_planner *s, const int32_t *a, int m)
+{
+    for (int k = 0; k < m; k++)
+        __builtin_prefetch(&s->spot[a[k]]);
+    for (int k = 0; k < m; k++)
+        __builtin_prefetch(&s->left[held(s, a[k])], 1);
+}
+
 static bool place_result(ad_planner *s, int32_t i, const ad_node *n, const int32_t *a, int m)
 {
+    enum { MANY = 8 };
     ad_program *p = s->p;
-    ad_place *at = &p->place[i];
     bool rows = s->ir->stage && (s->ir->stage[i] & 1);
+    if (m > MANY && s->reuse)
+        fetch_many(s, a, m);
     for (int k = 0; s->reuse && k < m; k++)
-        if (p->place[a[k]].where == AD_AT_BUFFER)
-            s->left[p->place[a[k]].index + 1]--;
+        s->left[held(s, a[k])]--; /* those elsewhere live on */
     if (!(s->mark[i] & OUTPUT)) {
         int kind = n->rows >= 0 ? AD_FIXED : rows && !(s->mark[i] & WIDE) ? AD_BLOCK : AD_BATCHED;
         int32_t b = -1;
-        for (int k = 0; s->reuse && k < m && k < 2 && b < 0 && ad_ops[n->op].kind == AD_ELEMENTWISE; k++) {
-            const ad_place *o = &p->place[a[k]];
-            if (o->where == AD_AT_BUFFER && s->left[o->index + 1] == 0 && (kind == AD_BLOCK || !rows) &&
-                ad_kind_of_buffer(&p->buffer[o->index]) == kind && in_place(s, n, a, m, k))
-                b = o->index;
+        int most = s->reuse && ad_is_elementwise(n->op) && (kind == AD_BLOCK || !rows) ? m < 2 ? m : 2 : 0;
+        for (int k = 0; k < most && b < 0; k++) {
+            uint32_t of = held(s, a[k]);
+            if (!s->left[of] && ad_kind_of_buffer(&p->buffer[of - 1]) == kind && in_place(s, n, a, m, k))
+                b = (int32_t)of - 1;
         }
         if (ad_is_object(n->op))
             b = take_results(s, n);
         if (b < 0)
             b = ad_heap_take(s, kind, (int64_t)(n->rows < 0 ? -n->rows : n->rows) * n->cols);
-        at->where = AD_AT_BUFFER;
-        at->index = b;
-        s->spot[i] = ad_spot_of(2 * (b + 1) + (p->buffer[b].fixed == 1 && !p->buffer[b].per_row), -2);
+        p->place[i] =
+            (ad_place){.rows = n->rows, .cols = n->cols, .where = AD_AT_BUFFER, .index = b, .offset = 0};
+        bool single = p->buffer[b].fixed == 1 && !p->buffer[b].per_row;
+        s->spot[i] = ad_spot_of(2 * (b + 1) + single, p->slot[b] < 0 ? -2 : 2 * p->slot[b] + (n->rows < 0));
         if (s->reuse)
             s->left[b + 1] = (uint32_t)s->ir->uses[i];
     }
@@ -156,6 +171,7 @@ static void emit(ad_planner *s, int op, int32_t dst, int nargs, const int32_t ar
         ad_code_add(&s->code);
     if (ad_ops[op].kind == AD_ELEMENTWISE)
         return;
+    p->products |= op == OP_MATMUL;
     int64_t need = ad_scratch_of(op, attr, nargs ? p->place[args[0]].cols : 0);
     p->scratch = need > p->scratch ? need : p->scratch;
 }
@@ -300,7 +316,6 @@ static bool plan_node(ad_planner *s, int32_t i)
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     const ad_node *v = &ir->node[i];
-    ad_place *at = &p->place[i];
     bool output = s->mark[i] & OUTPUT;
     if (!output && !ad_is_elementwise(v->op)) {
         int more = place_alone(s, i, v);
@@ -310,14 +325,8 @@ static bool plan_node(ad_planner *s, int32_t i)
     const int32_t *a = ad_ir_args(ir, v);
     int m = ad_ir_nargs(ir, v);
     s->spot[i] = ad_spot_of(0, -2);
-    if (!output)
-        *at = (ad_place){.rows = v->rows, .cols = v->cols};
-    if (!place_result(s, i, v, a, m))
+    if (!place_result(s, i, v, a, m) || (output && !note_outside(s, i)))
         return false;
-    if (at->where == AD_AT_OUTPUT && !note_outside(s, i))
-        return false;
-    if (s->reuse)
-        s->spot[i] = ad_spot_of(ad_hold(s->spot[i]), ad_own_slot(p, i));
     count_flops(p, ir, v);
     emit(s, v->op, i, m, a, v->nattr, a + m, ir->origin[i]);
     return s->code.ok;
@@ -394,6 +403,7 @@ static bool take_scratch(ad_planner *s)
     s->h.next = ad_carve(&at, n * sizeof *s->h.next);
     s->root = (int32_t *)(void *)at;
     s->h.one[0] = 0;
+    s->left[0] = INT32_MAX;
     memset(s->mark, 0, n);
     memset(s->code.written, 0, (size_t)s->ir->nout * sizeof *s->code.written);
     return true;
@@ -433,8 +443,8 @@ bool ad_pass_plan(ad_ir *ir, ad_program *p, bool reuse)
             find_wide(&s);
         p->nplaces = ir->n + place_outputs(&s);
         if (reuse)
-            ok = ad_code_begin(&s.code, p, s.spot, pool);
-        ok = ok && plan_nodes(&s) && copy_outputs(&s) && s.code.ok;
+            ad_code_begin(&s.code, p, s.spot, pool);
+        ok = plan_nodes(&s) && copy_outputs(&s) && s.code.ok;
         ad_code_end(&s.code);
     }
     for (int k = 0; k < AD_KINDS; k++)

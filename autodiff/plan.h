@@ -76,11 +76,12 @@ static inline int32_t *ad_order_at(const ad_planner *s, int32_t k)
     return &s->order[(uint32_t)k % AD_ORDER];
 }
 HIDDEN void ad_order_begin(ad_planner *s);
-HIDDEN void ad_order_more(ad_planner *s);
+HIDDEN void ad_order_more(ad_planner *s, int32_t most);     /* beyond so many */
 static inline void ad_order_ahead(ad_planner *s, int32_t k) /* those of a piece from k on, and a few */
 {
-    while (s->ordered < s->ir->n && s->ordered < k + AD_PIECE + AD_AHEAD)
-        ad_order_more(s);
+    int32_t most = s->ir->n - k < AD_PIECE + AD_AHEAD ? s->ir->n : k + AD_PIECE + AD_AHEAD;
+    if (s->ordered < most)
+        ad_order_more(s, most);
 }
 
 /* plan_heap.c */
@@ -97,7 +98,7 @@ HIDDEN int32_t ad_new_buffer(ad_planner *s, int64_t fixed, int64_t per_row, bool
 HIDDEN int32_t ad_plan_singles(ad_planner *s, int32_t k);
 
 /* code.c */
-HIDDEN bool ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool); /* of so many words */
+HIDDEN void ad_code_begin(ad_coder *c, ad_program *p, ad_spot *spot, int64_t pool); /* of so many words */
 HIDDEN void ad_code_add(ad_coder *c);                    /* the last instruction of the program */
 HIDDEN int32_t ad_code_slot(ad_coder *c, int32_t place); /* where an operand is in the open run */
 HIDDEN bool ad_code_room(ad_coder *c, int32_t words);    /* for so many more */

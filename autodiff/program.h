@@ -21,7 +21,9 @@ typedef struct ad_ir {
     int32_t *ext,
         *origin;    /* origin: id on the tape, for messages and dumps; begins the block of uses and trait */
     int32_t *stage; /* odd: row by row; set by ad_pass_group; NULL: all 0 */
-    void *scratch;  /* what the passes need while they run; each begins with what the last one left */
+    char *room,
+        *room_end; /* memory of the caller, AD_IR_ROOM bytes, that ad_ir_take gives first: the rest of it */
+    void *scratch; /* what the passes need while they run; each begins with what the last one left */
     size_t scratch_size;
     int32_t *uses;                  /* how many operands and outputs a node is; NULL unless it was folded */
     uint8_t *trait;                 /* AD_IS_...; NULL unless it was folded */
@@ -149,6 +151,7 @@ struct ad_program {
     int32_t *in, *out;                               /* value of each input (-1: not needed) and output */
     int32_t nplaces, nins, nbuffers, npool, nstages; /* npool: without those of the instructions */
     int block;                                       /* rows of the batch in a block */
+    bool products;                                   /* some instruction is a matrix product */
     int32_t *outside, noutside;                      /* places in the memory of inputs and outputs */
     ad_stage *stage;
     ad_place *place; /* begins the block that also has out, stage, slot and buffer */
@@ -200,6 +203,9 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
 HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                          bool fold);
 HIDDEN void ad_ir_free(ad_ir *ir);
+enum { AD_IR_ROOM = 16 << 10 };
+HIDDEN void *ad_ir_take(ad_ir *ir, size_t bytes); /* until the program is made; NULL: out of memory */
+HIDDEN void ad_ir_give(ad_ir *ir, void *p);       /* back, before that */
 /* Memory for so many nodes, new, whose instructions have at most `words` outside of them; false: there is none. */
 HIDDEN bool ad_ir_nodes(ad_ir *ir, int64_t room, int64_t words);
 /* Words of the pool that the instruction of a node may need. */
