@@ -28,14 +28,14 @@ INLINE void carried_from(int from, int n, double *d, double *e, const ode_sum *t
     for (int i = from; i < n; i++) {
         double s = 0, low = 0;
         for (int j = 0; j < t->count; j++) {
-            double v = x[(size_t)t->at[j] * stride + (size_t)i], p = t->c[j].hi * v, u = s + p, w = u - s;
-            low += (fma(t->c[j].hi, v, -p) + t->c[j].lo * v) + ((s - (u - w)) + (p - w));
+            double v = x[(size_t)t->at[j] * stride + (size_t)i];
+            double p = t->c[j].hi * v, u = s + p, w = u - s;
+            low += fma(t->c[j].lo, v, fma(t->c[j].hi, v, -p)) + ((s - (u - w)) + (p - w));
             s = u;
         }
-        double p = h * s, u = d[i] + p, w = u - d[i];
-        low = ((fma(h, s, -p) + hl * s) + h * low) + ((d[i] - (u - w)) + (p - w)) + e[i];
-        d[i] = u + low;
-        e[i] = (u - d[i]) + low;
+        double y = d[i], a = fma(h, s, fma(hl, s, fma(h, low, e[i]))), u = y + a, w = u - y;
+        e[i] = (y - (u - w)) + (a - w);
+        d[i] = u;
     }
 }
 /* Components from .. n-1, each into its part. */
@@ -127,7 +127,7 @@ V3 static void sum_v3(int n, double *d, const double *y, const ode_sum *t, const
 V3 INLINE void carry_term(four *s, four *low, four c, four cl, four v)
 {
     four p = c * v, u = *s + p, w = u - *s;
-    *low += (_mm256_fmsub_pd(c, v, p) + cl * v) + ((*s - (u - w)) + (p - w));
+    *low += _mm256_fmadd_pd(cl, v, _mm256_fmsub_pd(c, v, p)) + ((*s - (u - w)) + (p - w));
     *s = u;
 }
 V3 INLINE void carried_four(int n, double *d, double *e, const ode_sum *t, const double *x, size_t stride,
@@ -141,12 +141,11 @@ V3 INLINE void carried_four(int n, double *d, double *e, const ode_sum *t, const
             carry_term(&s, &low, ALL(t->c[j].hi), ALL(t->c[j].lo), _mm256_loadu_pd(AT(i)));
         if (j < t->count)
             carry_term(&s, &low, ALL(t->c[j].hi), ALL(t->c[j].lo), fresh(AT(i)));
-        four p = ALL(h) * s, u = y + p, w = u - y;
-        low = ((_mm256_fmsub_pd(ALL(h), s, p) + ALL(hl) * s) + ALL(h) * low) + ((y - (u - w)) + (p - w)) +
-              _mm256_loadu_pd(e + i);
-        y = u + low;
-        _mm256_storeu_pd(d + i, y);
-        _mm256_storeu_pd(e + i, (u - y) + low);
+        four a = _mm256_fmadd_pd(ALL(h), low, _mm256_loadu_pd(e + i));
+        a = _mm256_fmadd_pd(ALL(h), s, _mm256_fmadd_pd(ALL(hl), s, a));
+        four u = y + a, w = u - y;
+        _mm256_storeu_pd(d + i, u);
+        _mm256_storeu_pd(e + i, (y - (u - w)) + (a - w));
     }
     carried_from(i, n, d, e, t, x, stride, h, hl);
 }

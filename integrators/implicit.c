@@ -68,8 +68,9 @@ static int collocation_keeps(const ode_plan *p, ode_kept *k)
 const ode_driver ode_collocation_driver = {"collocation", collocation_slots, NULL, collocation_step,
                                            collocation_keeps};
 
-/* ---- average vector field: y1 = y + h sum b_i f(y + a_i (y1 - y)). Slots: 1 y1, 2 G, 3 f, 4 argument, 5 the average */
-static int avf_slots(const ode_plan *p) { return (void)p, 5; }
+/* ---- average vector field: y1 = y + h sum b_i f(y + a_i (y1 - y)). Slots: 1 y1, 2 G, 3 f, 4 argument, 5 the average, 6 that of
+ * the step before */
+static int avf_slots(const ode_plan *p) { return (void)p, 6; }
 static void avf_map(ode_space *s, const void *ctx)
 {
     const ode_plan *p = ctx;
@@ -90,19 +91,23 @@ static void avf_step(ode_space *s, const ode_plan *p)
 {
     const ode_ops *o = s->ops;
     static const int y[] = {1}, g[] = {2};
-    /* slot 5 keeps the last average: a straight continuation is the first guess */
+    /* the first guess: the last two averages, continued */
     int known = !s->fresh && s->ratio == 1;
-    if (!known)
+    if (!known) {
         o->eval(s, ODE_ALL, 5, 0, ZERO);
+        o->set(s, ODE_ALL, 6, 5);
+    }
     o->set(s, ODE_ALL, 1, 0);
-    o->addh(s, ODE_ALL, 1, ONE, 5);
+    o->addh(s, ODE_ALL, 1, (ode_num){2, 0}, 5);
+    o->addh(s, ODE_ALL, 1, (ode_num){-1, 0}, 6);
+    o->set(s, ODE_ALL, 6, 5);
     o->solve(s, 1, y, g, avf_map, p);
     o->addh(s, ODE_ALL, 0, ONE, 5);
 }
 static int avf_keeps(const ode_plan *p, ode_kept *k)
 {
     (void)p;
-    *k = (ode_kept){1, {5}, ODE_ALL, 0, 1};
+    *k = (ode_kept){2, {5, 6}, ODE_ALL, 0, 1};
     return 1;
 }
 const ode_driver ode_avf_driver = {"average vector field", avf_slots, NULL, avf_step, avf_keeps};

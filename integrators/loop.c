@@ -64,9 +64,13 @@ static ad_func *body(const loop *l)
             t = carry[1 + l->kept.count];
         if (l->each)
             in[n++] = h;
-        out[0] =
-            ode_trace_steps(l->m, r, carry[0], t, h, param, l->omega,
-                            &(ode_traced){1, l->kept.count, ODE_P, 1, l->kept.slot, &force, 0, ad_num(0)});
+        out[0] = ode_trace_steps(l->m, r, carry[0], t, h, param, l->omega,
+                                 &(ode_traced){.steps = 1,
+                                               .kept = l->kept.count,
+                                               .part = ODE_P,
+                                               .minus = 1,
+                                               .slot = l->kept.slot,
+                                               .keep = &force});
         if (l->kept.count)
             out[nout++] = force;
         if (l->carries > nout)
@@ -86,8 +90,9 @@ static int carry(loop *l)
     l->kept = kept_of(l->m, r);
     l->carry[l->carries++] = l->y;
     if (l->kept.count)
-        ode_trace_steps(l->m, r, l->y, l->t, ad_num(0), l->param, l->omega,
-                        &(ode_traced){0, 1, ODE_P, 1, l->kept.slot, l->carry + 1, 0, ad_num(0)});
+        ode_trace_steps(
+            l->m, r, l->y, l->t, ad_num(0), l->param, l->omega,
+            &(ode_traced){.kept = 1, .part = ODE_P, .minus = 1, .slot = l->kept.slot, .keep = l->carry + 1});
     l->carries += l->kept.count;
     if (r->timed || l->ends) /* as many times as lengths of steps */
         l->carry[l->carries++] = ad_rows(l->t) == 1 ? ad_expand(l->t, ad_rows(l->h), 1) : l->t;

@@ -173,10 +173,9 @@ typedef struct {
     void *user;
     ode_event *events;
     int event_count;
-    int plain_sums; /* 1: no compensated summation (for comparison; compensated is the default) */
-    int schedule;   /* implicit: exactly this many sweeps, no test; 0 = until round-off */
-    double
-        solve_tol; /* implicit: relative; 0 = until the change stops shrinking; programs (`compiled`): 1e-14 in any case */
+    int plain_sums;       /* 1: no compensated summation (for comparison; compensated is the default) */
+    int schedule;         /* implicit: exactly this many sweeps, no test; 0 = until round-off */
+    double solve_tol;     /* implicit: relative change that ends a solve; 0 = at round-off */
     int stop_unconverged; /* 1: an unconverged solve is an error, not only counted */
     ode_steps *accepted;  /* adaptive: [rows], the accepted steps of each row are put at its end; or NULL */
     /* Each observation (of `every` or `times`) as 1 + rows * size doubles, t then the states: into an array, and as they are
@@ -184,11 +183,15 @@ typedef struct {
     double *records;
     int64_t record_max, recorded; /* observations that fit; that were made: written by the call */
     FILE *file;
-    /* 1: steps of a recorded field (section 5) as programs: the step of a row with plain sums, recorded and compiled by the first
-     * call (an implicit one by each), repeated by replay. 2: the same as emitted C where there is a compiler (ad_native; kept by
-     * content, so a program is compiled once). Explicit and splitting rows, their compositions, collocation and avf rows. An implicit one makes as many
-     * sweeps as leave a last change below 1e-14 of the state on a few steps made first; the program foretells that change in every
-     * step from the two before it; with `schedule` its steps are ordinary ones. A step in which a row fails or does not converge is made in the ordinary way.
+    /* Fixed steps of a recorded field (section 5): a step is recorded, compiled and repeated by replay, or as emitted C where there is
+     * a compiler (ad_native; kept by content, so a program is compiled once).
+     *  0  by itself: as soon as that pays, emitted C in runs long enough. The steps of explicit and splitting rows and their
+     *     compositions have the same bits in every way of running them. Those of collocation and avf rows are programs in runs of at
+     *     least 1000 steps, solved as well as ordinary ones, to other last bits.
+     *  1  programs from the first step, by replay; 2: as emitted C; an error where steps of this row or field cannot be programs
+     * -1  ordinary steps
+     * An implicit row makes as many sweeps as its equations need on a few steps made first; the program foretells the last change in every
+     * step from two before it. A step in which a row fails or does not converge, and those with a `schedule`, are made in the ordinary way.
      * With tolerances steps are ordinary ones, and 2 makes the field emitted C, of the same bits, in this run and later ones. */
     int compiled;
 } ode_options;

@@ -65,11 +65,15 @@ typedef struct {
     /* Slots that each step reads as the last one left them; 0: every step begins anew. */
     int kept, part, minus; /* how many; which part of each; 1: part P is minus the slot's */
     const int *slot;
-    ad_var *keep; /* their parts, slot after slot: in, and out */
-    int sweeps;   /* of a solve, at least 3; 0: ad_root */
-    ad_var worst; /* with sweeps, largest so far, in and out: positive when a solve has not converged */
+    ad_var *keep;   /* their parts, slot after slot: in, and out */
+    int sweeps;     /* of a solve, at least ODE_FEWEST; 0: ad_root */
+    double allowed; /* the last sweep's change, relative to the state */
+    ad_var worst;   /* with sweeps, largest so far, in and out: positive when a solve has not converged */
+    ad_var *carry;  /* of q, p (or y): what sums into the state have lost, in and out; NULL: plain sums */
+    const ad_var *times;        /* of each step; NULL: t + k h */
+    int64_t fields, iterations; /* out: evaluations, sweeps of all steps */
 } ode_traced;
-#define ODE_CHANGE 1e-14 /* of the last sweep, relative to the state: then the next is below round-off */
+enum { ODE_FEWEST = 3, ODE_AHEAD = 3 }; /* sweeps; those whose change is foretold */
 ODE_HIDDEN ad_var ode_trace_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t, ad_var h,
                                   const ad_var param[], double omega, ode_traced *more);
 #endif

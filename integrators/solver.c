@@ -255,13 +255,13 @@ int ode_run(ode_solver *s, int64_t n, double h, ode_options *opt)
     apply(s, o);
     o->written = o->recorded = 0;
     int64_t bad = s->space.counts.unconverged;
-    if (o->compiled && ode_compiled_begin(s, o->compiled > 1))
+    if (ode_compiled_begin(s, o->compiled, n))
         return s->status;
     if (o->every > 0 && ode_observe(s, o, s->space.t, s->space.x))
         return s->status;
     for (int64_t k = 0; k < n;) {
         int64_t ahead = o->every > 0 && o->every - k % o->every < n - k ? o->every - k % o->every : n - k;
-        int64_t done = o->compiled ? ode_compiled_steps(s, ahead, h) : 0;
+        int64_t done = ode_compiled_steps(s, ahead, n - k, h);
         if (!done && (done = 1, ode_step(s, h) || unsolved(s, o, bad)))
             return s->status;
         k += done;
@@ -304,7 +304,7 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
     if (fabs(span / h) > 9e18)
         return ode_fail(s, ODE_EINPUT, "ode_integrate: %g steps", fabs(span / h));
     int64_t whole = (int64_t)floor(span / h + 1e-9);
-    if (o->compiled && ode_compiled_begin(s, o->compiled > 1))
+    if (ode_compiled_begin(s, o->compiled, whole))
         return s->status;
     if (o->every > 0 && ode_observe(s, o, t0, s->space.x))
         return s->status;
@@ -336,7 +336,7 @@ static int fixed(ode_solver *s, double t_end, ode_options *o)
             double to = floor((o->times[o->written] - (t0 + (double)k * h)) / h + 1e-9);
             ahead = to < 1 ? 1 : to < (double)ahead ? (int64_t)to : ahead;
         }
-        int64_t done = o->compiled ? ode_compiled_steps(s, ahead, h) : 0;
+        int64_t done = ode_compiled_steps(s, ahead, whole - k, h);
         if (!done && (done = 1, ode_step(s, h) || unsolved(s, o, bad)))
             return s->status;
         k += done;

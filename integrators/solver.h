@@ -19,8 +19,9 @@ ODE_HIDDEN void ode_blank(const ode_solver *s, double *y); /* NaN where a row ha
 ODE_HIDDEN void ode_forgive(ode_real *r);
 /* 1 when parameters of a recorded field have changed since it was last asked: then nothing kept from the last step is used. */
 ODE_HIDDEN int ode_changed(ode_solver *s);
-ODE_HIDDEN int ode_compiled_begin(ode_solver *s, int native);
-ODE_HIDDEN int64_t ode_compiled_steps(ode_solver *s, int64_t n, double h);
+/* compiled.c: how is ode_options.compiled of the run of n steps that begins; up to n steps as programs, of `left` to the end of the run. */
+ODE_HIDDEN int ode_compiled_begin(ode_solver *s, int how, int64_t n);
+ODE_HIDDEN int64_t ode_compiled_steps(ode_solver *s, int64_t n, int64_t left, double h);
 ODE_HIDDEN void ode_compiled_free(struct ode_compiled *c);
 /* A step at the end of the list (loop.c); ODE_EMEMORY. */
 ODE_HIDDEN int ode_steps_put(ode_steps *list, double t, double h);

@@ -51,21 +51,19 @@ static void set(ode_space *s, int part, int dst, int src)
     }
 }
 
-/* d += (hi + lo) x for n numbers. With a carry e the rounding errors are carried along: long runs then err like one
- * rounding. Without one the low half still counts, since a coefficient's rounding is the same in every step and would add up; it has
- * to meet the product while that is exact: alone it is below half a unit of d's last place, and would be rounded away every time.
- * Fused multiply-adds are exact wherever they run, so both forms below give the same bits. */
+/* d += (hi + lo) x for n numbers. With a carry e, what a sum loses comes back in the next one (Kahan): long runs then err like one
+ * rounding, and what is left is the rounding of the product, h times smaller. Without one the low half still counts, since a
+ * coefficient's rounding is the same in every step and would add up; it has to meet the product while that is exact: alone it is
+ * below half a unit of d's last place, and would be rounded away every time. trace.c records the same operations. */
 enum { PLAIN, LOW_HALF, CARRIED };
 static inline __attribute__((always_inline)) void
 multiply_add(int how, int n, double *restrict d, double *restrict e, double hi, double lo, const double *x)
 {
     if (how == CARRIED)
         for (int i = 0; i < n; i++) {
-            double p = hi * x[i], low = fma(hi, x[i], -p) + lo * x[i] + e[i];
-            double y = d[i], u = y + p, v = u - y, err = (y - (u - v)) + (p - v);
-            low += err;
-            d[i] = u + low;
-            e[i] = (u - d[i]) + low;
+            double y = d[i], a = fma(hi, x[i], fma(lo, x[i], e[i])), u = y + a;
+            e[i] = a - (u - y);
+            d[i] = u;
         }
     else if (how == LOW_HALF)
         for (int i = 0; i < n; i++)
@@ -109,18 +107,10 @@ static void add(ode_space *s, int part, int dst, ode_num c, int src)
     ode_real *r = (ode_real *)s;
     EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, c.hi, c.lo, 1, row(r, src, b));
 }
-/* c times the share of a composition's sub-step. */
-static ode_num share(const ode_space *s, ode_num c)
-{
-    double g = c.hi * s->hs.hi;
-    if (s->hs.hi == 1 && s->hs.lo == 0)
-        return c;
-    return (ode_num){g, fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi)};
-}
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     ode_real *r = (ode_real *)s;
-    ode_num g = share(s, c);
+    ode_num g = ode_share(s, c);
     EACH_LIVE_ROW(r, b) axpy(r, b, part, dst, g.hi, g.lo, r->row_h[b], row(r, src, b));
 }
 /* Arguments of stages of explicit rows are summed plainly: what the coefficients' low halves do there is h times smaller than what
@@ -406,6 +396,23 @@ void ode_real_advance(ode_real *r, const ode_plan *plan)
         plan->row->driver->step(&r->base, plan);
     r->base.fresh = 0;
 }
+const ode_clock *ode_real_clock(ode_real *r, double h)
+{
+    ode_clock *c = &r->clock;
+    if (c->h != h || c->t != r->t || c->t_carry != r->t_carry)
+        *c = (ode_clock){r->t, r->t_carry, h, r->t, r->t_carry, 0};
+    return c;
+}
+void ode_real_tick(ode_real *r, double h, int64_t n)
+{
+    ode_real_clock(r, h);
+    ode_clock *c = &r->clock;
+    c->k += n;
+    double k = (double)c->k, p = k * h, low = fma(k, h, -p) + c->base_carry, t = c->base + p, v = t - c->base;
+    low += (c->base - (t - v)) + (p - v); /* two-sum */
+    c->t = r->t = t + low;
+    c->t_carry = r->t_carry = (t - r->t) + low;
+}
 void ode_real_step(ode_real *r, const ode_plan *plan, double h)
 {
     r->base.ratio = r->h != 0 ? h / r->h : 0;
@@ -413,7 +420,5 @@ void ode_real_step(ode_real *r, const ode_plan *plan, double h)
     for (int b = 0; b < r->rows; b++)
         r->row_h[b] = h, r->row_t[b] = r->t;
     ode_real_advance(r, plan);
-    double p = h + r->t_carry, t = r->t + p; /* time is summed as the state is */
-    r->t_carry = p - (t - r->t);
-    r->t = t;
+    ode_real_tick(r, h, 1);
 }

@@ -5,14 +5,16 @@
 #ifndef ODE_SPACE_H
 #define ODE_SPACE_H
 
+#include <math.h>
+
 #include "ode_driver.h"
 
 #define ODE_HIDDEN __attribute__((visibility("hidden")))
 
 /* Sums of slots in one pass; x_j begins at x + at[j] stride, n components of it.
  * plain:   d = y + h sum c_j x_j, fused from y on, of c_j the high halves; y NULL: 0
- * carried: d += (h + hl) sum c_j x_j: the error of every product and sum is kept beside it and comes in at the end; e is what the
- *          last sum left over, and takes what this one does
+ * carried: d += (h + hl) sum c_j x_j + e: the error of every product and sum comes in with it; e is what the last such sum lost, and
+ *          takes what this one does
  * errors:  out[k] = sum over the components of (w sum c_j x_j)^2 for the sums e[0], e[1] (without terms: 0), w = 1 / (atol + rtol of the
  *          larger of |y0|, |y1|); components i mod 4 = 0, 1, 2, 3 apart first, then (0 + 1) + (2 + 3) */
 struct ode_real;
@@ -27,6 +29,12 @@ typedef struct {
     void (*rk)(struct ode_real *r, const ode_plan *p);
 } ode_combine;
 ODE_HIDDEN ode_combine ode_combine_best(void);
+
+/* Steps of one length since a time: where the solver is after k of them does not depend on how they are cut into runs. */
+typedef struct {
+    double base, base_carry, h, t, t_carry; /* t: after k steps */
+    int64_t k;
+} ode_clock;
 
 /* The first failure of a row. */
 typedef struct {
@@ -56,6 +64,7 @@ typedef struct ode_real {
     ode_combine combine;
     void (*step_add)(int, int, double *, double *, double, double, double, const double *);
     double t, t_carry, h; /* of the whole, where steps are common */
+    ode_clock clock;
     int slots, registers;
     int compensate, schedule;
     double solve_tol;
@@ -64,6 +73,9 @@ typedef struct ode_real {
     const char *failed_what;
     ode_counts counts;
 } ode_real;
+
+/* Steps are ordinary ones; programs as soon as they pay; programs. */
+enum { ODE_STEPS_ORDINARY, ODE_STEPS_MAY, ODE_STEPS_TOLD };
 
 struct ode_solver {
     const ode_method *method;
@@ -75,7 +87,9 @@ struct ode_solver {
     double *last_y; /* its start */
     double *last_t, *dense_h;
     struct ode_lane *lane;         /* step control of each row */
-    struct ode_compiled *compiled; /* programs of steps, when asked for */
+    struct ode_compiled *compiled; /* programs of steps, or NULL */
+    int programs;                  /* ODE_STEPS_...: of the run that goes on */
+    int64_t ordinary;              /* steps that could have been programs */
     int64_t changes;               /* of the parameters of a recorded field, up to the last step */
     int dense_ready;
     int status, started;
@@ -91,6 +105,9 @@ ODE_HIDDEN int ode_real_new(ode_real *r, const ode_plan *plan, const ode_field *
 ODE_HIDDEN void ode_real_free(ode_real *r);
 /* One step h of all live rows, and their time. */
 ODE_HIDDEN void ode_real_step(ode_real *r, const ode_plan *plan, double h);
+/* The clock of steps h from where the solver is; and n of them later. */
+ODE_HIDDEN const ode_clock *ode_real_clock(ode_real *r, double h);
+ODE_HIDDEN void ode_real_tick(ode_real *r, double h, int64_t n);
 /* One step row_h of each live row; times are the caller's. */
 ODE_HIDDEN void ode_real_advance(ode_real *r, const ode_plan *plan);
 /* The field of live rows at times t[row]; y and out are [rows, size]. */
@@ -120,6 +137,15 @@ static inline int ode_any_bad(const volatile double *d, int n)
     if (i < n)
         even += d[i] * 0.0;
     return even + odd != 0;
+}
+
+/* c times the share of a composition's sub-step. */
+static inline ode_num ode_share(const ode_space *s, ode_num c)
+{
+    double g = c.hi * s->hs.hi;
+    if (s->hs.hi == 1 && s->hs.lo == 0)
+        return c;
+    return (ode_num){g, fma(c.hi, s->hs.hi, -g) + (c.hi * s->hs.lo + c.lo * s->hs.hi)};
 }
 
 static inline double *ode_slot(const ode_real *r, int k)

@@ -1,7 +1,9 @@
 /* trace.c - the abstract space of ode_driver.h on tape variables: one step of a method as recorded mathematics.
  * Invariant: a slot is values on the tape, never overwritten, so a step is a pure function of state, time, step and parameters:
- * nothing is kept from one step to the next. */
+ * nothing is kept from one step to the next. What is recorded is what space.c and combine.c do, operation by operation, so an explicit
+ * step has the same bits in both. */
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +28,20 @@ typedef struct {
     const ad_var *param;
     ad_var t, h, *reg, *args;
     state *slot;
+    int compensate; /* slot 0 is summed with what it lost before */
+    ad_var carry[2];
+    int64_t fields;     /* evaluations so far */
+    int64_t iterations; /* sweeps */
     int parts, slots, regs;
-    int sweeps;   /* of a solve; 0: a root */
-    ad_var worst; /* with sweeps: the largest excess of a last change so far */
+    int sweeps;     /* of a solve; 0: a root */
+    double allowed; /* of the last one's change */
+    ad_var worst;   /* with sweeps: the largest excess of a last change so far */
 } trace;
 
 static int n_of(const trace *d) { return d->parts == 2 ? d->base.half : d->base.size; }
 /* The parts an operation touches: from, to. */
 static int from(const trace *d, int part) { return d->parts == 2 && part == ODE_P; }
 static int to(const trace *d, int part) { return d->parts == 2 && part != ODE_Q ? 2 : 1; }
-static double num(ode_num c) { return c.hi + c.lo; }
 
 /* v on the tape that operations record on. */
 static ad_var here(trace *d, ad_var v)
@@ -77,19 +83,46 @@ static ad_var times(double c, ad_var x)
     return c == 1 ? x : c == -1 ? (ad_neg)(x) : (ad_mul)(ad_num(c), x);
 }
 static ad_var plus_times(ad_var y, double c, ad_var x) { return (ad_add)(y, times(c, x)); }
-/* slot dst + c slot src */
-static ad_var sum(trace *d, int dst, ad_var c, int src, int k)
+
+/* A coefficient of 106 bits; lo is the number 0 where it vanishes whatever h is. */
+typedef struct {
+    ad_var hi, lo;
+} pair;
+/* c x + y, rounded once; c a number or a value. */
+static ad_var fused(ad_var c, ad_var x, ad_var y) { return (ad_fma)(c, x, y); }
+static ad_var negative(ad_var c) { return ad_is_number(c) ? ad_num(-c.value) : (ad_neg)(c); }
+static int is_power_of_two(double c)
 {
-    ad_var y = get(d, dst, k), x = here(d, d->slot[src].part[k]);
-    ad_var cx = ad_is_number(c) ? times(c.value, x) : (ad_mul)(c, x);
-    return k && d->slot[src].minus ? (ad_sub)(y, cx) : (ad_add)(y, cx);
+    int e;
+    return fabs(frexp(c, &e)) == 0.5;
+}
+/* slot dst += c slot src, part k: PLAIN, LOW_HALF and CARRIED of space.c */
+static void increase(trace *d, int dst, pair c, int src, int k)
+{
+    ad_var y = get(d, dst, k), x = here(d, d->slot[src].part[k]), a;
+    int low = !ad_is_number(c.lo) || c.lo.value != 0;
+    if (k && d->slot[src].minus)
+        c.hi = negative(c.hi), c.lo = negative(c.lo);
+    if (!d->compensate)
+        a = fused(c.hi, x, y);
+    else if (dst)
+        a = (ad_add)(y, fused(c.hi, x, low ? (ad_mul)(c.lo, x) : ad_num(0)));
+    else {
+        ad_var e = here(d, d->carry[k]), p = fused(c.hi, x, low ? fused(c.lo, x, e) : e);
+        a = (ad_add)(y, p);
+        d->carry[k] = (ad_sub)(p, (ad_sub)(a, y));
+    }
+    put_part(d, dst, k, a);
 }
 
 static void set(ode_space *s, int part, int dst, int src)
 {
     trace *d = (trace *)s;
-    for (int k = from(d, part); k < to(d, part); k++)
+    for (int k = from(d, part); k < to(d, part); k++) {
         d->slot[dst].part[k] = src < 0 ? ad_num(0) : d->slot[src].part[k];
+        if (dst == 0)
+            d->carry[k] = ad_num(0);
+    }
     if (part & ODE_P)
         d->slot[dst].minus = src < 0 ? 0 : d->slot[src].minus;
 }
@@ -97,22 +130,69 @@ static void add(ode_space *s, int part, int dst, ode_num c, int src)
 {
     trace *d = (trace *)s;
     for (int k = from(d, part); k < to(d, part); k++)
-        put_part(d, dst, k, sum(d, dst, ad_num(num(c)), src, k));
+        increase(d, dst, (pair){ad_num(c.hi), ad_num(c.lo)}, src, k);
 }
-static ad_var steps(trace *d, ode_num c) { return times(num(c) * num(d->base.hs), here(d, d->h)); }
+/* c h, and what its product loses. */
+static pair steps(trace *d, ode_num c)
+{
+    ad_var h = here(d, d->h), hi = times(c.hi, h), lo = ad_num(0);
+    if (d->compensate && !is_power_of_two(c.hi))
+        lo = fused(ad_num(c.hi), h, negative(hi));
+    if (d->compensate && c.lo != 0)
+        lo = (ad_add)(lo, times(c.lo, h));
+    return (pair){hi, lo};
+}
 static void addh(ode_space *s, int part, int dst, ode_num c, int src)
 {
     trace *d = (trace *)s;
-    ad_var h = steps(d, c);
+    pair ch = steps(d, ode_share(s, c));
     for (int k = from(d, part); k < to(d, part); k++)
-        put_part(d, dst, k, sum(d, dst, h, src, k));
+        increase(d, dst, ch, src, k);
+}
+/* What a + b loses (two-sum). */
+static ad_var lost(ad_var a, ad_var b)
+{
+    if (ad_is_number(a) && a.value == 0)
+        return a;
+    ad_var u = (ad_add)(a, b), w = (ad_sub)(u, a);
+    return (ad_add)((ad_sub)(a, (ad_sub)(u, w)), (ad_sub)(b, w));
+}
+/* One part of a sum into slot 0 with what it loses, as combine.c has it. */
+static void sum_carried(trace *d, int k, const ode_sum *terms)
+{
+    ad_var s = ad_num(0), low = s, y = get(d, 0, k), e = here(d, d->carry[k]);
+    for (int j = 0; j < terms->count; j++) {
+        ad_var x = here(d, d->slot[terms->at[j]].part[k]);
+        double sign = k && d->slot[terms->at[j]].minus ? -1 : 1;
+        ad_var c = ad_num(sign * terms->c[j].hi), p = times(c.value, x), more = ad_num(0);
+        if (!is_power_of_two(c.value))
+            more = fused(c, x, (ad_neg)(p));
+        more = fused(ad_num(sign * terms->c[j].lo), x, more);
+        low = (ad_add)(low, (ad_add)(more, lost(s, p)));
+        s = (ad_add)(s, p);
+    }
+    pair h = steps(d, d->base.hs);
+    ad_var p = fused(h.hi, s, fused(h.lo, s, fused(h.hi, low, e)));
+    d->carry[k] = lost(y, p);
+    put_part(d, 0, k, (ad_add)(y, p));
 }
 static void sum_slots(ode_space *s, int dst, int src, const ode_sum *terms)
 {
-    if (dst != src)
-        set(s, ODE_ALL, dst, src);
-    for (int j = 0; j < terms->count; j++)
-        addh(s, ODE_ALL, dst, terms->c[j], terms->at[j]);
+    trace *d = (trace *)s;
+    if (dst == 0 && d->compensate) {
+        for (int k = 0; k < d->parts; k++)
+            sum_carried(d, k, terms);
+        return;
+    }
+    ad_var h = times(s->hs.hi, here(d, d->h));
+    for (int k = 0; k < d->parts; k++) {
+        ad_var y = src < 0 ? ad_num(0) : get(d, src, k);
+        for (int j = 0; j < terms->count; j++) {
+            ad_var x = here(d, d->slot[terms->at[j]].part[k]), c = times(terms->c[j].hi, h);
+            y = fused(k && d->slot[terms->at[j]].minus ? negative(c) : c, x, y);
+        }
+        put_part(d, dst, k, y);
+    }
 }
 /* What the recorded field gives at a slot. */
 static ad_var ask(trace *d, int what, int src, ode_num c)
@@ -122,7 +202,7 @@ static ad_var ask(trace *d, int what, int src, ode_num c)
     for (int k = 0; k < d->parts; k++)
         d->args[n++] = get(d, src, k);
     if (d->r->timed)
-        d->args[n++] = plus_times(here(d, d->t), num(d->base.tc) + num(c) * num(d->base.hs), here(d, d->h));
+        d->args[n++] = plus_times(here(d, d->t), d->base.tc.hi + c.hi * d->base.hs.hi, here(d, d->h));
     for (int i = 0; i < d->r->params; i++)
         d->args[n++] = here(d, d->param[i]);
     ad_call(d->tape, d->fn[what], d->args, &out);
@@ -132,6 +212,7 @@ static void eval(ode_space *s, int part, int dst, int src, ode_num c)
 {
     trace *d = (trace *)s;
     state f = d->slot[dst];
+    d->fields++;
     if (d->parts == 1)
         f.part[0] = ask(d, ODE_OF_RHS, src, c);
     else {
@@ -188,7 +269,7 @@ static void pick(ode_space *s, int i, int dst, int src)
 static void mix(ode_space *s, int a, int b, ode_num k)
 {
     trace *d = (trace *)s;
-    ad_var angle = times(2 * s->omega, steps(d, k)), c = ad_cos(angle), z = ad_sin(angle);
+    ad_var angle = times(2 * s->omega * k.hi * s->hs.hi, here(d, d->h)), c = ad_cos(angle), z = ad_sin(angle);
     ad_var diff[2], mean[2];
     for (int i = 0; i < 2; i++) {
         ad_var x = get(d, a, i), y = get(d, b, i);
@@ -232,7 +313,7 @@ static void addr(ode_space *s, int part, int dst, int k, int src)
 {
     trace *d = (trace *)s;
     for (int i = from(d, part); i < to(d, part); i++)
-        put_part(d, dst, i, sum(d, dst, number(d, k), src, i));
+        increase(d, dst, (pair){number(d, k), ad_num(0)}, src, i);
 }
 
 /* The unknown (or G) slots as one value [., N], and back. */
@@ -310,25 +391,34 @@ static ad_var change(trace *d, int n, const int y[], const int g[])
         }
     return sum;
 }
-/* As many sweeps as told, at least 3. They contract linearly, so the last change would be b^2/a, a and b the two before it: the
- * last sums are then not needed, and are left out. worst: by how much b^4 exceeds what makes that round-off of the state. */
+/* As many sweeps as told. They contract linearly: of the changes a and b of two of them, one after the other, the k-th after b is
+ * b (b/a)^k. So both are measured well above round-off where k is 3, and the last sums, which are not needed, are left out. The low
+ * halves of coefficients tell in the last two sweeps: what is left of it without them before is far below round-off there.
+ * worst: by how much the square of the last change exceeds what is allowed for the size of the state. */
 static void sweep(trace *d, int n, const int y[], const int g[], ode_map *map, const void *ctx)
 {
+    int whole = d->compensate, first = d->sweeps > ODE_AHEAD + 2 ? d->sweeps - ODE_AHEAD - 2 : 0;
     ad_var a = ad_num(0), b = ad_num(0), size = ad_num(0);
     for (int k = 0; k < d->sweeps && !d->r->status; k++) {
+        d->compensate = whole && k >= d->sweeps - 2;
         map(&d->base, ctx);
-        if (k == d->sweeps - 3)
+        d->iterations++;
+        if (k == first)
             a = change(d, n, y, g);
-        if (k == d->sweeps - 2)
+        if (k == first + 1)
             b = change(d, n, y, g);
         for (int j = 0; j < n; j++)
             d->slot[y[j]] = d->slot[g[j]];
     }
+    d->compensate = whole;
     for (int i = 0; i < d->parts; i++) {
         ad_var x = get(d, 0, i);
         size = (ad_add)(size, ad_row_dot(x, x));
     }
-    d->worst = (ad_max)(d->worst, (ad_sub)(ad_square(b), (ad_mul)(times(ODE_CHANGE * ODE_CHANGE, size), a)));
+    ad_var ratio = (ad_divz)(b, a), last = b;
+    for (int k = first + 2; k < d->sweeps; k++)
+        last = (ad_mul)(last, ratio);
+    d->worst = (ad_max)(d->worst, (ad_sub)(last, times(d->allowed * d->allowed, size)));
 }
 /* y = G(y) as a root of y - G(y): Newton's method from the driver's guess when it runs, the implicit-function theorem when it
  * is differentiated, to any order, so never through the iteration. A row that does not converge is AD_EROOT of the run. */
@@ -436,13 +526,17 @@ ad_var ode_trace_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
         .slots = slots,
         .regs = registers,
         .sweeps = more->sweeps,
-        .worst = more->worst};
+        .allowed = more->allowed,
+        .worst = more->worst,
+        .compensate = more->carry != NULL};
     d.slot = calloc((size_t)slots, sizeof *d.slot);
     d.reg = calloc((size_t)(registers + 3 + r->params), sizeof *d.reg);
     ad_var out = none;
     if (!d.slot || !d.reg)
         ode_recorded_fail(r, ODE_EMEMORY, "ode_record_step: out of memory");
     else if (d.args = d.reg + registers, !begin(&d, r, m, y)) {
+        for (int k = 0; k < d.parts; k++)
+            d.carry[k] = more->carry ? more->carry[k] : none;
         if (more->steps)
             take_kept(&d, more);
         else
@@ -450,11 +544,14 @@ ad_var ode_trace_steps(const ode_method *m, ode_recorded *r, ad_var y, ad_var t,
         for (int k = 0; k < more->steps; k++) {
             d.base.fresh = !more->kept;
             d.base.ratio = 1;
-            d.t = k ? plus_times(t, k, h) : t;
+            d.t = more->times ? more->times[k] : k ? plus_times(t, k, h) : t;
             driver->step(&d.base, plan);
         }
         give_kept(&d, more);
         more->worst = d.worst;
+        more->fields = d.fields, more->iterations = d.iterations;
+        for (int k = 0; more->carry && k < d.parts; k++)
+            more->carry[k] = d.carry[k];
         out = r->status ? none : d.parts == 2 ? ad_concat_cols(2, d.slot[0].part) : d.slot[0].part[0];
     }
     free(d.slot), free(d.reg);
