@@ -319,7 +319,9 @@ void ad_code_add(ad_coder *c)
     ad_program *p = c->p;
     int32_t i = p->nins - 1;
     if (!scalar(p, &p->ins[i], c->odd)) {
-        ad_code_close(c);
+        c->first = -1;
+        if (c->open)
+            ad_code_close(c);
         return;
     }
     if (c->first < 0) {

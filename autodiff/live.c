@@ -254,7 +254,11 @@ static bool copy_node(copier *c, int32_t id)
         ad_node m = {.op = n->op, .nargs = n->nargs, .rows = bound(c, n->rows), .cols = n->cols};
         m.arg[0] = x;
         m.arg[1] = n->nargs > 1 ? y : 0;
-        return (c->map[id] = place_node(c, id, &m)) >= 0;
+        if (c->fold)
+            c->map[id] = ad_fold_short(c->fold, &m, c->origin < 0 ? id : c->origin);
+        else
+            c->map[id] = place_node(c, id, &m);
+        return c->map[id] >= 0;
     }
     const int32_t *a = ad_args(t, n);
     int nargs = ad_nargs(t, n);
@@ -351,16 +355,14 @@ static inline int64_t copy_chunk(copier *c, const ad_fold *g, const uint8_t *nee
         if (far && id + LATER < end) {
             __builtin_prefetch(map + n[LATER].arg[0]);
             __builtin_prefetch(map + n[LATER].arg[1]);
-            if (ad_short(&n[SOON])) {
-                int32_t later[2] = {n[SOON].arg[0], n[SOON].arg[n[SOON].nargs > 1]};
-                for (int i = 0; i < 2; i++)
-                    if (later[i] < id) { /* else it has no number yet, and is near */
-                        int32_t x = map[later[i]];
-                        __builtin_prefetch(g->trait + x);
-                        __builtin_prefetch(g->uses + x, 1);
-                        __builtin_prefetch(g->line + x / AD_LINE_OF, 1);
-                    }
-            }
+            int32_t later[2] = {n[SOON].arg[0], n[SOON].arg[n[SOON].nargs > 1]};
+            for (int i = 0; i < 2; i++)
+                if ((uint32_t)later[i] < (uint32_t)id) { /* else it has no number yet, and is near */
+                    int32_t x = map[later[i]];
+                    __builtin_prefetch(g->trait + x);
+                    __builtin_prefetch(g->uses + x, 1);
+                    __builtin_prefetch(g->line + x / AD_LINE_OF, 1);
+                }
         }
         if (!need[id])
             continue;

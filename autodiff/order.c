@@ -20,6 +20,7 @@ static void sort(const ad_planner *p, int32_t begin, int32_t count)
     const ad_ir *ir = p->ir;
     const ad_node *n = ir->node + begin;
     const uint8_t *trait = ir->trait + begin;
+    int32_t *order = ad_order_at(p, begin);
     uint32_t deepest = 0;
     memset(s->of_op, 0, sizeof s->of_op);
     memset(s->of_depth, 0, sizeof s->of_depth);
@@ -44,7 +45,7 @@ static void sort(const ad_planner *p, int32_t begin, int32_t count)
         s->by_op[s->of_op[n->op]++] = (uint16_t)i;
     for (int32_t k = 0; k < count; k++) {
         int32_t i = s->by_op[k];
-        *ad_order_at(p, begin + s->of_depth[s->depth[i] - 1]++) = (begin + i) ^ -!(trait[i] & AD_SINGLE);
+        order[s->of_depth[s->depth[i] - 1]++] = (begin + i) ^ -!(trait[i] & AD_SINGLE);
     }
 }
 
@@ -55,13 +56,17 @@ void ad_order_begin(ad_planner *s)
         ir->trait[ir->out[j]] &= ~AD_SINGLE;
 }
 
-void ad_order_more(ad_planner *s, int32_t most)
+void ad_order_more(ad_planner *s, int32_t k, int32_t most)
 {
     const ad_ir *ir = s->ir;
     const uint8_t *trait = ir->trait;
     const int32_t *stage = ir->stage;
     const uint8_t moves = AD_MOVES, asked = moves | (ir->pairs ? AD_IS_TANH : 0);
     int32_t i = s->ordered, end;
+    if (most + WINDOW - s->first > AD_ORDER) {
+        memmove(s->order, ad_order_at(s, k), (size_t)(i - k) * sizeof *s->order);
+        s->first = k;
+    }
     for (; i < most; i = end) {
         int32_t last = (trait[i] & asked) != moves ? i + 1 : ir->n - i < WINDOW ? ir->n : i + WINDOW;
         for (end = i + 1; end < last && (trait[end] & asked) == moves && (!stage || stage[end] == stage[i]);)
@@ -69,8 +74,8 @@ void ad_order_more(ad_planner *s, int32_t most)
         if (end - i >= SHORTEST)
             sort(s, i, end - i);
         else
-            for (int32_t k = i; k < end; k++)
-                *ad_order_at(s, k) = k ^ -!(trait[k] & AD_SINGLE);
+            for (int32_t j = i; j < end; j++)
+                *ad_order_at(s, j) = j ^ -!(trait[j] & AD_SINGLE);
     }
     s->ordered = i;
 }

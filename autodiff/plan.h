@@ -59,9 +59,8 @@ typedef struct ad_planner {
         *left; /* by buffer + 1: operands and outputs still to come that are what is in it, or a part of it */
     ad_spot *spot; /* by place */
     int32_t *pending, npending, pending_cap, outside_cap;
-    int32_t
-        *order; /* by position modulo AD_ORDER: nodes as they are planned, ~i unless it is AD_SINGLE; NULL: as
-                      * they stand */
+    int32_t *order;  /* nodes as they are planned, ~i unless it is AD_SINGLE; NULL: as they stand */
+    int32_t first;   /* position where it begins */
     int32_t ordered; /* positions that have their nodes */
     int32_t *root;   /* by node, where there are stages: the node whose memory it is part of */
     int32_t fetched; /* nodes that are in cache, or on the way */
@@ -71,17 +70,15 @@ typedef struct ad_planner {
 /* order.c: the nodes of some more positions */
 enum { AD_PIECE = AD_WINDOW, AD_AHEAD = 16, AD_ORDER = 2048 };
 _Static_assert(AD_ORDER >= AD_PIECE + AD_AHEAD + AD_WINDOW, "what is planned and what is sorted at once");
-static inline int32_t *ad_order_at(const ad_planner *s, int32_t k)
-{
-    return &s->order[(uint32_t)k % AD_ORDER];
-}
+static inline int32_t *ad_order_at(const ad_planner *s, int32_t k) { return &s->order[k - s->first]; }
 HIDDEN void ad_order_begin(ad_planner *s);
-HIDDEN void ad_order_more(ad_planner *s, int32_t most);     /* beyond so many */
+HIDDEN void ad_order_more(ad_planner *s, int32_t k,
+                          int32_t most);                    /* as many at least; those before k have served */
 static inline void ad_order_ahead(ad_planner *s, int32_t k) /* those of a piece from k on, and a few */
 {
     int32_t most = s->ir->n - k < AD_PIECE + AD_AHEAD ? s->ir->n : k + AD_PIECE + AD_AHEAD;
     if (s->ordered < most)
-        ad_order_more(s, most);
+        ad_order_more(s, k, most);
 }
 
 /* plan_heap.c */

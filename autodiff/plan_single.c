@@ -14,19 +14,19 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
     const ad_ir *ir = s->ir;
     ad_program *p = s->p;
     const ad_node *const node = ir->node;
-    const int32_t *const uses = ir->uses;
+    const int32_t *const uses = ir->uses, *order = ad_order_at(s, k);
     ad_spot *const spot = s->spot, *const one = s->h.one;
     uint32_t *const left = s->left;
     ad_place *const place = p->place;
     uint32_t none = s->h.none;
     left[0] = INT32_MAX; /* values elsewhere live on */
-    for (; k < end; k++) {
-        int32_t at = *ad_order_at(s, k);
+    for (; k < end; k++, order++) {
+        int32_t at = *order;
         if (at < 0)
             break;
         uint32_t i = (uint32_t)at;
         if (far && k + LATER < ir->n) {
-            int32_t at_later = *ad_order_at(s, k + LATER), at_soon = *ad_order_at(s, k + SOON);
+            int32_t at_later = order[LATER], at_soon = order[SOON];
             const ad_node *later = &node[at_later ^ -(at_later < 0)], *soon = &node[at_soon ^ -(at_soon < 0)];
             __builtin_prefetch(spot + later->arg[0]);
             __builtin_prefetch(spot + later->arg[1]);
@@ -66,10 +66,9 @@ static inline int32_t place_singles(ad_planner *s, int32_t k, int32_t end, const
         uint32_t held = (uint32_t)to >> 1;
         left[held] = (uint32_t)uses[i];
         spot[i] = to;
-        place[i].rows = place[i].cols = 1;
-        place[i].where = AD_AT_BUFFER;
-        place[i].index = (int32_t)held - 1;
-        place[i].offset = 0;
+        ad_place single = {.rows = 1, .cols = 1, .where = AD_AT_BUFFER};
+        single.index = (int32_t)held - 1;
+        place[i] = single;
     }
     s->h.none = none;
     return k;
@@ -100,7 +99,7 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
     end = ir->far ? place_singles(s, k, end, true) : place_singles(s, k, end, false);
     const ad_node *const node = ir->node;
     const ad_spot *const spot = s->spot;
-    const int32_t *const origin = ir->origin;
+    const int32_t *const origin = ir->origin, *order = ad_order_at(s, k);
     ad_ins *ins = p->ins + p->nins;
     int32_t *const code = p->code;
     uint32_t at = (uint32_t)p->ncode, count_at = (uint32_t)c->count_at;
@@ -108,8 +107,8 @@ int32_t ad_plan_singles(ad_planner *s, int32_t k)
     int op = c->op;
     int64_t flops = 0;
     p->nins = c->run.end = p->nins + end - k;
-    for (; k < end; k++, ins++, few += sizeof *ins / sizeof *ins->few) {
-        uint32_t i = (uint32_t)*ad_order_at(s, k);
+    for (; k < end; k++, order++, ins++, few += sizeof *ins / sizeof *ins->few) {
+        uint32_t i = (uint32_t)*order;
         const ad_node *v = &node[i];
         uint32_t two = v->nargs > 1, x = (uint32_t)v->arg[0], y = (uint32_t)v->arg[two];
         ins->op = v->op;
