@@ -56,7 +56,7 @@ static void matmul(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, 
     pointer(e, t, &e->ref[index][1], g);
     ad_say(t, ", %d, %d, ", y->cols, attr[1]);
     int64_t offset = ad_sayress(e, t, value, g);
-    ad_say(t, " + %lld, %d, 0, 0);\n", (long long)offset, d->cols);
+    ad_say(t, " + %lld, %d, 0);\n", (long long)offset, d->cols);
 }
 
 static void kernel(ad_emitter *e, ad_text *t, int32_t index, const em_group *g, int32_t value)

@@ -69,11 +69,11 @@ static void ours(const matmul_table *t, const shape *s, int packed_before)
 {
     const long lda = s->ta ? s->m : s->k, ldb = s->tb ? s->k : s->n;
     if (s->entry == ANY)
-        t->any(s->m, s->n, s->k, a, lda, s->ta, b, ldb, s->tb, c, s->n, 0, NULL);
+        t->kernels->matmul(s->m, s->n, s->k, a, lda, s->ta, b, ldb, s->tb, c, s->n, 0);
     if (s->entry == PACK || (s->entry == PACKED && !packed_before))
-        t->pack(s->n, s->k, b, ldb, s->tb, packed);
+        t->kernels->pack(s->n, s->k, b, ldb, s->tb, packed);
     if (s->entry == PACKED)
-        t->packed(s->m, s->n, s->k, a, lda, packed, c, s->n, 0);
+        t->kernels->packed(s->m, s->n, s->k, a, lda, packed, c, s->n, 0);
 }
 static void hand(const matmul_table *t, const shape *s)
 {
@@ -84,7 +84,7 @@ static void openblas(const matmul_table *t, const shape *s)
 {
     const int m = (int)s->m, n = (int)s->n, k = (int)s->k, lda = s->ta ? m : k, ldb = s->tb ? k : n;
     const int ta = s->ta ? CblasTrans : CblasNoTrans, tb = s->tb ? CblasTrans : CblasNoTrans;
-    if (t->size == 8)
+    if (t->kernels->size == 8)
         cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1, (double *)a, lda, (double *)b, ldb, 0, (double *)c, n);
     else
         cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1, (float *)a, lda, (float *)b, ldb, 0, (float *)c, n);
@@ -128,7 +128,7 @@ static void bench(const matmul_table *t, const shape *s, int count, const char *
         ours(t, s + i, 0);
         t->plain(s[i].m, s[i].n, s[i].k, a, s[i].ta ? s[i].m : s[i].k, s[i].ta, b, s[i].tb ? s[i].k : s[i].n,
                  s[i].tb, d, s[i].n, 0);
-        if (memcmp(c, d, (size_t)(s[i].m * s[i].n * t->size)) != 0) {
+        if (memcmp(c, d, (size_t)(s[i].m * s[i].n * t->kernels->size)) != 0) {
             fprintf(stderr, "%s %s: wrong\n", t->name, s[i].name);
             exit(1);
         }
@@ -154,7 +154,7 @@ static void bench(const matmul_table *t, const shape *s, int count, const char *
         printf("\"ns_per_element\": %.3f}\n", ns[OURS] / (double)(s->n * s->k));
         return;
     }
-    const double peak = 2.0 * 2000 * 12 * t->lanes;
+    const double peak = 2.0 * 2000 * 12 * t->kernels->lanes;
     printf("\"gflops\": %.2f, \"peak\": %.1f, \"of_peak\": %.3f", flops / ns[OURS], peak / ns[PEAK],
            flops / peak * ratio[PEAK]);
     if (s->must && strncmp(t->name, "v4", 2) == 0)
@@ -190,7 +190,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < count; i++) {
         for (size_t e = 0; e < ROOM; e++) {
             const double x = sin((double)e), y = cos((double)e);
-            if (tables[i]->size == 8)
+            if (tables[i]->kernels->size == 8)
                 ((double *)a)[e] = x, ((double *)b)[e] = y;
             else
                 ((float *)a)[e] = (float)x, ((float *)b)[e] = (float)y;

@@ -1,4 +1,4 @@
-/* matmul_isa.c - kernels/matmul.h for one instruction set and real type, behind a table.
+/* matmul_isa.c - what the library's product is held against, for one instruction set and real type, behind a table.
  *
  * Serves test_matmul.c and bench_matmul.c. Invariant: one exported symbol, the table. By hand, for each:
  *     cc -O3 -ffp-contract=off -march=x86-64-v4 -mprefer-vector-width=512
@@ -16,6 +16,9 @@
 #define KIND_f80 80
 #define KIND PASTE(KIND_, AD_KERNELS_REAL)
 
+#if KIND == 80
+#include "../autodiff/kernels/ld.h"
+#else
 #if defined(__AVX512F__)
 #define REGISTER 512
 #elif defined(__AVX2__)
@@ -23,27 +26,6 @@
 #else
 #define REGISTER 128
 #endif
-
-#if KIND == 80
-/* The type of the oracles has no vectors: one lane, the names of vec.h. */
-#define REAL long double
-#define LANES 1
-#define W 1
-#define HAS_FMA 1
-#define VEC_FMA1 fmal
-#define VEC_FN static inline __attribute__((always_inline, unused))
-typedef REAL V;
-VEC_FN V V_SET1(REAL x) { return x; }
-VEC_FN V V_LOAD(const REAL *p) { return *p; }
-VEC_FN void V_STORE(REAL *p, V v) { *p = v; }
-VEC_FN V V_LOADN(const REAL *p, int n) { return n > 0 ? *p : 0; }
-VEC_FN void V_STOREN(REAL *p, V v, int n)
-{
-    if (n > 0)
-        *p = v;
-}
-VEC_FN V FMA(V a, V b, V c) { return fmal(a, b, c); }
-#else
 #if KIND == 64
 #define VREAL64 1
 #else
@@ -53,28 +35,8 @@ VEC_FN V FMA(V a, V b, V c) { return fmal(a, b, c); }
 #include "../autodiff/kernels/vec.h"
 #endif
 
-#define K(name) name##_k
-#include "../autodiff/kernels/matmul.h"
-
-static void pack(long n, long k, const void *b, long ldb, int tb, void *packed)
-{
-    K(matmul_pack)(n, k, b, ldb, tb, packed);
-}
-static void packed_(long m, long n, long k, const void *a, long lda, const void *packed, void *c, long ldc,
-                    int acc)
-{
-    K(matmul_packed)(m, n, k, a, lda, packed, c, ldc, acc);
-}
-static void tn(long m, long n, long k, const void *a, long lda, const void *b, long ldb, void *c, long ldc,
-               int acc, long i0, long i1, long j0, long j1)
-{
-    K(matmul_tn)(m, n, k, a, lda, b, ldb, c, ldc, acc, i0, i1, j0, j1);
-}
-static void any(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
-                void *c, long ldc, int acc, void *scratch)
-{
-    K(matmul)(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, acc, scratch);
-}
+#define TABLE(name) PASTE(PASTE(PASTE(name, AD_KERNELS_ISA), _), AD_KERNELS_REAL)
+extern HIDDEN const ad_kernels TABLE(ad_kernels_);
 
 /* Vectors here would be the compiler's, of the same bits; the point is that the text says the law. */
 static void plain(long m, long n, long k, const void *a_, long lda, int ta, const void *b_, long ldb, int tb,
@@ -91,10 +53,8 @@ static void plain(long m, long n, long k, const void *a_, long lda, int ta, cons
                 s = x * y + s;
 #elif KIND == 64
                 s = fma(x, y, s);
-#elif KIND == 32
-                s = fmaf(x, y, s);
 #else
-                s = fmal(x, y, s);
+                s = fmaf(x, y, s);
 #endif
             }
             c[i * ldc + j] = s;
@@ -150,17 +110,5 @@ static void peak(long rounds, void *sink)
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
-const matmul_table PASTE(PASTE(PASTE(matmul_, AD_KERNELS_ISA), _),
-                         AD_KERNELS_REAL) = {TEXT(AD_KERNELS_ISA) " " TEXT(AD_KERNELS_REAL),
-                                             sizeof(REAL),
-                                             W,
-                                             HAS_FMA,
-                                             K(matmul_pack_size),
-                                             pack,
-                                             packed_,
-                                             tn,
-                                             K(matmul_scratch),
-                                             any,
-                                             plain,
-                                             hand,
-                                             peak};
+const matmul_table TABLE(matmul_) = {TEXT(AD_KERNELS_ISA) " " TEXT(AD_KERNELS_REAL), &TABLE(ad_kernels_),
+                                     plain, hand, peak};

@@ -1,24 +1,16 @@
 /* matmul_test.h - what matmul_isa.c (compiled per instruction set) and test_ and bench_matmul.c agree on.
  *
- * Invariant: one table an object; void stands for the object's real type.
+ * Invariant: one table an object; void stands for the object's real type; `kernels` is the library's own table, so what is
+ * tested and measured is what runs.
  */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_MATMUL_TEST_H
 #define TESTS_MATMUL_TEST_H
-#include <stddef.h>
+#include "../autodiff/kernels/kernels.h"
 
 typedef struct matmul_table {
     const char *name;
-    int size, lanes, fused; /* bytes of a real; lanes of a vector; whether FMA is one instruction */
-    size_t (*pack_size)(long n, long k);
-    void (*pack)(long n, long k, const void *b, long ldb, int tb, void *packed);
-    void (*packed)(long m, long n, long k, const void *a, long lda, const void *packed, void *c, long ldc,
-                   int acc);
-    void (*tn)(long m, long n, long k, const void *a, long lda, const void *b, long ldb, void *c, long ldc,
-               int acc, long i0, long i1, long j0, long j1);
-    size_t (*scratch)(long m, long n, long k, int ta, int tb);
-    void (*any)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
-                void *c, long ldc, int acc, void *scratch);
+    const ad_kernels *kernels;
     /* The plain triple loop: the oracle of the tests. */
     void (*plain)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
                   void *c, long ldc, int acc);

@@ -9,7 +9,7 @@ static int K(op_matmul)(ad_kcall *c)
     int64_t k = ta ? c->shape[0][0] : c->shape[0][1];
     K(matmul)
     ((long)c->rows, (long)c->cols, (long)k, c->src[0], (long)c->shape[0][1], ta, c->src[1],
-     (long)c->shape[1][1], tb, c->dst, (long)c->cols, 0, NULL);
+     (long)c->shape[1][1], tb, c->dst, (long)c->cols, 0);
     return AD_OK;
 }
 
@@ -19,7 +19,12 @@ static void K(matmul_rows)(const ad_kcall *c, int64_t from, int64_t to)
     long lda = (long)c->shape[0][1], k = ta ? (long)c->shape[0][0] : lda;
     K(matmul)
     ((long)(to - from), (long)c->cols, k, (const REAL *)c->src[0] + from * (ta ? 1 : lda), lda, ta, c->src[1],
-     (long)c->shape[1][1], tb, (REAL *)c->dst + from * c->cols, (long)c->cols, 0, NULL);
+     (long)c->shape[1][1], tb, (REAL *)c->dst + from * c->cols, (long)c->cols, 0);
+}
+static void K(matmul_any)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb,
+                          int tb, void *c, long ldc, int acc)
+{
+    K(matmul)(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, acc);
 }
 static void K(pack_any)(long n, long k, const void *b, long ldb, int tb, void *packed)
 {
@@ -42,7 +47,7 @@ static int K(row_matmul)(ad_kcall *c)
     int m = c->attr[0], k = c->attr[1], n = c->attr[2];
     for (int64_t i = 0; i < c->rows; i++)
         K(matmul)
-    (m, n, k, K(row_of)(c, 0, i), k, 0, K(row_of)(c, 1, i), n, 0, (REAL *)c->dst + i * c->cols, n, 0, NULL);
+    (m, n, k, K(row_of)(c, 0, i), k, 0, K(row_of)(c, 1, i), n, 0, (REAL *)c->dst + i * c->cols, n, 0);
     return AD_OK;
 }
 

@@ -109,6 +109,7 @@ const ad_kernels
             .code_one = AD_PASTE(AD_PASTE(ad_code_, AD_KERNELS_ISA), AD_PASTE(_, AD_KERNELS_REAL)),
             .lanes = W,
             .matmul_rows = K(matmul_rows),
+            .matmul = K(matmul_any),
             .pack_size = K(matmul_pack_size),
             .pack = K(pack_any),
             .packed = K(packed_any),

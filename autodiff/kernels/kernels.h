@@ -38,7 +38,9 @@ typedef struct ad_kernels {
     void (*code_lanes)(void *file, const int32_t *code, int64_t lanes);
     void (*tanh_pair)(void *tanh, void *dtanh, const void *x, int64_t n); /* tanh(x) and 1/cosh(x)^2 */
     void (*matmul_rows)(const ad_kcall *c, int64_t from, int64_t to); /* rows from ... to-1 of a product */
-    size_t (*pack_size)(long n, long k); /* numbers; see matmul.h for all three */
+    void (*matmul)(long m, long n, long k, const void *a, long lda, int ta, const void *b, long ldb, int tb,
+                   void *c, long ldc, int acc); /* see matmul.h for all four */
+    size_t (*pack_size)(long n, long k);        /* numbers */
     void (*pack)(long n, long k, const void *b, long ldb, int tb, void *packed);
     void (*packed)(long m, long n, long k, const void *a, long lda, const void *packed, void *c, long ldc,
                    int acc);

@@ -9,7 +9,6 @@
  * What is called from outside, all static; lda, ldb, ldc are the distances between rows:
  *   matmul          any shape, either factor transposed (ta: A is [k,m]; tb: B is [n,k])
  *   matmul_pack     B once for many products; matmul_packed multiplies rows with it
- *   matmul_tn       a tile of C = A' B, for threads that share C
  * A is never copied, B only where its columns are not vectors (tb), piece by piece on the stack. The
  * factors may overlap each other, not C. With a leading dimension of 2^p the rows of a tile fall into
  * the same sets of the cache: pad it. Source of the scheme: Goto and van de Geijn (2008), ACM TOMS 34,
@@ -21,13 +20,22 @@
 
 #include <stddef.h>
 
-/* Sums live in registers only if every loop over them is unrolled; the compilers spell it differently. */
-#if defined(__clang__)
+/* Sums live in registers only if every loop over them is unrolled; the compilers spell it differently. AD_KERNELS_SMALL, for
+ * builds under a sanitizer: no loop is, and one function serves every size of tile, which runs as fast there and
+ * compiles in a third of the time. */
+#if defined(AD_KERNELS_SMALL)
+#define MM_UNROLL
+#elif defined(__clang__)
 #define MM_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define MM_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define MM_EACH(i, n) MM_UNROLL for (int i = 0; i < (n); i++)
+#if defined(AD_KERNELS_SMALL)
+#define MM_TILE_FN static __attribute__((noinline))
+#else
+#define MM_TILE_FN VEC_FN
+#endif
 
 #include "matmul_pack.h"
 #include "matmul_tile.h"
@@ -176,8 +184,8 @@ static void K(mm_tiny)(long m, long n, long k, const REAL *a, long ai, long ak, 
         }
 }
 
-/* C [m,n] (+)= op(A) op(B), where op transposes if ta, tb. */
-static void K(mm_any)(long m, long n, long k, const REAL *a, long lda, int ta, const REAL *b, long ldb,
+/* C [m,n] (+)= op(A) op(B), where op transposes if ta, tb. Only C's m n elements are touched, so threads may share C. */
+static void K(matmul)(long m, long n, long k, const REAL *a, long lda, int ta, const REAL *b, long ldb,
                       int tb, REAL *c, long ldc, int acc)
 {
     if (m <= 0 || n <= 0)
@@ -197,25 +205,4 @@ static void K(mm_any)(long m, long n, long k, const REAL *a, long lda, int ta, c
         K(mm_product)(n, m, k, b, ldb, !tb, a, lda, !ta, c, ldc, ldc != 1, acc);
 }
 
-/* REALs of scratch for matmul: none, its buffer is 24 KiB of stack. The argument stays, for shapes
- * that may want more one day. */
-MM_FN size_t K(matmul_scratch)(long m, long n, long k, int ta, int tb)
-{
-    (void)m, (void)n, (void)k, (void)ta, (void)tb;
-    return 0;
-}
-MM_FN void K(matmul)(long m, long n, long k, const REAL *a, long lda, int ta, const REAL *b, long ldb, int tb,
-                     REAL *c, long ldc, int acc, REAL *scratch)
-{
-    (void)scratch;
-    K(mm_any)(m, n, k, a, lda, ta, b, ldb, tb, c, ldc, acc);
-}
-
-/* Rows i0..i1, columns j0..j1 of C [m,n] (+)= A' B, A [k,m], B [k,n]; the rest of C is not touched. */
-MM_FN void K(matmul_tn)(long m, long n, long k, const REAL *a, long lda, const REAL *b, long ldb, REAL *c,
-                        long ldc, int acc, long i0, long i1, long j0, long j1)
-{
-    (void)m, (void)n;
-    K(mm_any)(i1 - i0, j1 - j0, k, a + i0, lda, 1, b + j0, ldb, 0, c + i0 * ldc + j0, ldc, acc);
-}
 #endif

@@ -24,10 +24,9 @@ typedef struct ad_kcall {
 
 /* C = A B, either factor transposed: each element one chain of fused multiply-adds over ascending k, from +0. */
 VEC_FN void K(matmul)(long m, long n, long k, const REAL *a, long lda, int ta, const REAL *b, long ldb,
-                      int tb, REAL *c, long ldc, int unused, const void *unused2)
+                      int tb, REAL *c, long ldc, int unused)
 {
     (void)unused;
-    (void)unused2;
     for (long i = 0; i < m; i++)
         for (long j = 0; j < n; j += 32) {
             long w = n - j < 32 ? n - j : 32;
