@@ -42,20 +42,18 @@ extern const struct vmath_table vmath_table_v3_f64, vmath_table_v3_f32, vmath_ta
         }                                                                                                    \
     }
 
-/* One function over an array, whole vectors first and then the tail. */
+/* One function over an array, whole vectors first and then the tail. The function stands here once: compiling it costs. */
 #define VMATH_RUN(f)                                                                                         \
     static void VMATH_AT(run_##f)(const void *in, void *out, int n)                                          \
     {                                                                                                        \
         const REAL *x = in;                                                                                  \
         REAL *y = out;                                                                                       \
-        int i = 0;                                                                                           \
-        for (; i + W <= n; i += W) {                                                                         \
-            V v = vm_##f(V_LOAD(x + i));                                                                     \
-            V_STORE(y + i, v);                                                                               \
-        }                                                                                                    \
-        if (i < n) {                                                                                         \
-            V v = vm_##f(V_LOADN(x + i, n - i));                                                             \
-            V_STOREN(y + i, v, n - i);                                                                       \
+        for (int i = 0; i < n; i += W) {                                                                     \
+            V v = vm_##f(i + W <= n ? V_LOAD(x + i) : V_LOADN(x + i, n - i));                                \
+            if (i + W <= n)                                                                                  \
+                V_STORE(y + i, v);                                                                           \
+            else                                                                                             \
+                V_STOREN(y + i, v, n - i);                                                                   \
         }                                                                                                    \
     }
 #endif
