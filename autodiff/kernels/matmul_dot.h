@@ -17,8 +17,8 @@ enum { MM_DOT_WIDE = 4 };
 #endif
 
 /* tall rows of x, wide vectors of l; one vector with job.tail lanes if `part`. */
-VEC_FN void K(mm_dot_tile)(const int tall, const int wide, const int part, const struct K(mm_job) * j,
-                           const REAL *y, REAL *c)
+MM_TILE_FN void K(mm_dot_tile)(const int tall, const int wide, const int part, const struct K(mm_job) * j,
+                               const REAL *y, REAL *c)
 {
     const long k = j->k, ldx = j->ldx, ldy = j->ldy;
     const REAL *x = j->x;

@@ -34,8 +34,8 @@ VEC_FN REAL *K(mm_at)(const struct K(mm_job) * j, REAL *c, int r, int lane) { re
 
 /* tall, wide, by_column, masked are constants where this is inlined. x[r,kk] is x[r*ldx + kk], or
  * x[kk*ldx + r] by column. */
-VEC_FN void K(mm_tile)(const int tall, const int wide, const int by_column, const int masked,
-                       const struct K(mm_job) * j, const REAL *x, const REAL *y, REAL *c)
+MM_TILE_FN void K(mm_tile)(const int tall, const int wide, const int by_column, const int masked,
+                           const struct K(mm_job) * j, const REAL *x, const REAL *y, REAL *c)
 {
     const long k = j->k, ldx = j->ldx, ldy = j->ldy, ldc = j->ldc;
     const int tail = j->tail, all = (wide - 1) * W + tail;
