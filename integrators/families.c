@@ -68,8 +68,9 @@ static void split_step(ode_space *s, const ode_plan *p)
         if (p->b[i].hi != 0) {
             if (!known)
                 o->eval(s, ODE_P, 1, 0, c);
+            s->hold = known; /* the last step ended with a kick by this force */
             o->addh(s, ODE_P, 0, p->b[i], 1);
-            known = 1;
+            s->hold = 0, known = 1;
         }
     }
 }

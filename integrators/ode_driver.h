@@ -77,8 +77,9 @@ struct ode_space {
                 * 3: as 1, but slot 1 is f(t, slot 0) already (explicit Runge-Kutta after a rejected step) */
     ode_num hs, tc; /* a composition's sub-step: h is hs times the step, t begins tc steps later */
     int slot0;      /* slots of the driver running begin here, but slot 0 stays the solution */
-    double omega;   /* extended phase space: coupling of the copies, 1 / time; 0 = not given */
-    double ratio;   /* this step / last step, 0 when unknown: for extrapolation */
+    int hold; /* 1: what a sum into slot 0 loses is for a later one: where sums follow each other, none waits for the last one's error */
+    double omega; /* extended phase space: coupling of the copies, 1 / time; 0 = not given */
+    double ratio; /* this step / last step, 0 when unknown: for extrapolation */
 };
 
 /* What a step reads as the last one left it: slots, the rows of `part` of them; field: they hold values of the field, not

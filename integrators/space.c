@@ -55,7 +55,7 @@ static void set(ode_space *s, int part, int dst, int src)
  * rounding, and what is left is the rounding of the product, h times smaller. Without one the low half still counts, since a
  * coefficient's rounding is the same in every step and would add up; it has to meet the product while that is exact: alone it is
  * below half a unit of d's last place, and would be rounded away every time. trace.c records the same operations. */
-enum { PLAIN, LOW_HALF, CARRIED };
+enum { PLAIN, LOW_HALF, CARRIED, HELD };
 static inline __attribute__((always_inline)) void
 multiply_add(int how, int n, double *restrict d, double *restrict e, double hi, double lo, const double *x)
 {
@@ -63,6 +63,12 @@ multiply_add(int how, int n, double *restrict d, double *restrict e, double hi, 
         for (int i = 0; i < n; i++) {
             double y = d[i], a = fma(hi, x[i], fma(lo, x[i], e[i])), u = y + a;
             e[i] = a - (u - y);
+            d[i] = u;
+        }
+    else if (how == HELD)
+        for (int i = 0; i < n; i++) {
+            double y = d[i], u = fma(hi, x[i], y);
+            e[i] += fma(lo, x[i], fma(hi, x[i], y - u));
             d[i] = u;
         }
     else if (how == LOW_HALF)
@@ -99,7 +105,7 @@ __attribute__((target("fma"))) static void step_add_fma(int how, int n, double *
 static void axpy(ode_real *r, int b, int part, int dst, double g, double gl, double h, const double *x)
 {
     rows w = rows_of(r, part);
-    int how = !r->compensate ? PLAIN : dst == 0 ? CARRIED : LOW_HALF;
+    int how = !r->compensate ? PLAIN : dst ? LOW_HALF : r->base.hold ? HELD : CARRIED;
     r->step_add(how, w.to - w.from, row(r, dst, b) + w.from, carry(r, b) + w.from, g, gl, h, x + w.from);
 }
 static void add(ode_space *s, int part, int dst, ode_num c, int src)

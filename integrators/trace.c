@@ -96,7 +96,7 @@ static int is_power_of_two(double c)
     int e;
     return fabs(frexp(c, &e)) == 0.5;
 }
-/* slot dst += c slot src, part k: PLAIN, LOW_HALF and CARRIED of space.c */
+/* slot dst += c slot src, part k: PLAIN, LOW_HALF, HELD and CARRIED of space.c */
 static void increase(trace *d, int dst, pair c, int src, int k)
 {
     ad_var y = get(d, dst, k), x = here(d, d->slot[src].part[k]), a;
@@ -107,7 +107,12 @@ static void increase(trace *d, int dst, pair c, int src, int k)
         a = fused(c.hi, x, y);
     else if (dst)
         a = (ad_add)(y, fused(c.hi, x, low ? (ad_mul)(c.lo, x) : ad_num(0)));
-    else {
+    else if (d->base.hold) {
+        ad_var e = here(d, d->carry[k]), more;
+        a = fused(c.hi, x, y);
+        more = fused(c.hi, x, (ad_sub)(y, a));
+        d->carry[k] = (ad_add)(e, low ? fused(c.lo, x, more) : more);
+    } else {
         ad_var e = here(d, d->carry[k]), p = fused(c.hi, x, low ? fused(c.lo, x, e) : e);
         a = (ad_add)(y, p);
         d->carry[k] = (ad_sub)(p, (ad_sub)(a, y));
