@@ -23,8 +23,8 @@ static int explicit_row(const ode_method *m)
 
 typedef struct {
     int compiled, part, plain; /* part: steps of one run, 0: all */
-} way;
-static ode_solver *run(const ode_method *m, ode_recorded *r, int rows, const double *y, way w)
+} manner;
+static ode_solver *run(const ode_method *m, ode_recorded *r, int rows, const double *y, manner w)
 {
     ode_solver *s = ode_new_batch(m, ode_recorded_field(r), rows);
     ode_start(s, 0.3, y);
@@ -38,7 +38,8 @@ static ode_solver *run(const ode_method *m, ode_recorded *r, int rows, const dou
 }
 Test(ode_compiled, explicit_steps_have_the_same_bits_however_they_are_run, .timeout = 300)
 {
-    static const way ways[] = {{0, 0, 0}, {1, 0, 0}, {0, 7, 0}, {1, 37, 0}, {2, 0, 0}, {0, 0, 1}, {1, 61, 1}};
+    static const manner ways[] = {{0, 0, 0}, {1, 0, 0}, {0, 7, 0}, {1, 37, 0},
+                                  {2, 0, 0}, {0, 0, 1}, {1, 61, 1}};
     double y[ROWS][SIZE], c[ROWS];
     int rows = 0;
     for (int b = 0; b < ROWS; b++) {
@@ -55,8 +56,8 @@ Test(ode_compiled, explicit_steps_have_the_same_bits_however_they_are_run, .time
             int count = batch ? ROWS : 1;
             ode_recorded *r = field_of(separable, batch ? AD_BATCH : 1);
             ode_recorded_set(r, 0, count, c);
-            ode_solver *want[2] = {run(m, r, count, y[0], (way){-1, 0, 0}),
-                                   run(m, r, count, y[0], (way){-1, 0, 1})};
+            ode_solver *want[2] = {run(m, r, count, y[0], (manner){-1, 0, 0}),
+                                   run(m, r, count, y[0], (manner){-1, 0, 1})};
             for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
                 if (ways[k].compiled == 2 && i % 8)
                     continue;
@@ -104,6 +105,47 @@ Test(ode_compiled, what_is_observed_has_the_bits_of_ordinary_steps)
         cr_expect(!memcmp(ode_y(s[0]), ode_y(s[1]), sizeof y), "%s: at the end", name[k]);
         ode_free(s[0]), ode_free(s[1]);
         ode_recorded_free(r);
+    }
+}
+/* An observer gives each state a parameter of its own, then all of them one. */
+typedef struct {
+    ode_recorded *r;
+    int seen;
+} teller;
+static int tell(void *user, double t, const double y[])
+{
+    teller *u = user;
+    double c[ROWS] = {0.9, 0.5, 0.1};
+    (void)t, (void)y;
+    if (++u->seen == 9 || u->seen == 14)
+        ode_recorded_set(u->r, 0, u->seen == 9 ? ROWS : 1, c);
+    return 0;
+}
+Test(ode_compiled, parameters_may_change_their_rows_on_the_way)
+{
+    static const char *const name[] = {"verlet", "rk4", "gauss4"};
+    double y[ROWS][SIZE], c = 0.9, z[3][ROWS * SIZE];
+    for (int b = 0; b < ROWS; b++)
+        for (int i = 0; i < SIZE; i++)
+            y[b][i] = 0.2 * sin(2 + b + 5 * i);
+    for (int k = 0; k < 3; k++) {
+        for (int way = 0; way < 3; way++) {
+            teller u = {.r = field_of(separable, AD_BATCH)};
+            ode_recorded_set(u.r, 0, 1, &c);
+            ode_solver *s = ode_new_batch(ode_method_find(name[k]), ode_recorded_field(u.r), ROWS);
+            ode_start(s, 0, y[0]);
+            cr_assert_eq(
+                ode_run(s, 2000, 0.01,
+                        &(ode_options){.compiled = way - 1, .every = 100, .observer = tell, .user = &u}),
+                ODE_OK, "%s: %s", name[k], ode_message(s));
+            memcpy(z[way], ode_y(s), sizeof z[way]);
+            ode_free(s);
+            ode_recorded_free(u.r);
+        }
+        for (int i = 0; i < ROWS * SIZE; i++)
+            for (int way = 1; way < 3; way++)
+                cr_expect_float_eq(z[way][i], z[0][i], k == 2 ? 1e-13 : 0, "%s: %g", name[k],
+                                   z[way][i] - z[0][i]);
     }
 }
 Test(ode_compiled, a_run_that_fails_says_where_an_ordinary_one_does)
