@@ -6,6 +6,7 @@
 # that leaves no report counts as one failure), and the exit status is 0 only if nothing failed, at least one test
 # ran, every skipped test is named in tests/skips.txt, and a full run has at least tests/minimum tests.
 #   --one      the same tests under tests/one_process.c instead of Criterion; WRAP= is put in front (valgrind)
+#   SLOWEST=N  in the environment: the N entries that took longest are printed, with their seconds
 #   PATTERN    only entries whose name matches this shell pattern (no minimum then)
 # SPDX-License-Identifier: MIT
 set -u
@@ -91,7 +92,9 @@ worker() {
     while [ $i -gt 0 ]; do
         if mkdir "$work/$i.taken" 2>/dev/null; then
             IFS='|' read -r kind name exe extra <"$work/$i.entry"
+            start=$(date +%s)
             entry "$work/$i" "$kind" "$name" "$exe" "$extra"
+            echo "$(($(date +%s) - start)) s $name" >"$work/$i.seconds"
         fi
         i=$((i - 1))
     done
@@ -120,6 +123,7 @@ done
 passed=$(grep -c '^PASSED' "$work/results"); failed=$(grep -c '^FAILED' "$work/results")
 skipped=$(grep -c '^SKIPPED' "$work/results")
 sed -n 's/^FAILED /failed: /p' "$work/results"
+[ -z "${SLOWEST:-}" ] || cat "$work"/*.seconds | sort -rn | head -n "$SLOWEST"
 bad=0
 for s in $(sed -n 's/^SKIPPED //p' "$work/results"); do
     if ! grep -qxF "$s" "$here/skips.txt" && [ $one = no ]; then
