@@ -18,12 +18,13 @@ static bool moves(int op)
 }
 
 /* Does the instruction go into code? */
-static bool scalar(const ad_program *p, const ad_ins *ins, int odd)
+static bool scalar(const ad_coder *c, const ad_ins *ins)
 {
+    const ad_program *p = c->p;
     const int32_t *a = ad_ins_args(p, ins);
     int n = ad_ins_nargs(p, ins);
     bool elementwise = ad_ops[ins->op].kind == AD_ELEMENTWISE;
-    if (odd) {
+    if (c->odd) {
         const ad_place *d = &p->place[a[-1]];
         bool one = elementwise && d->cols == 1 && d->rows == -1;
         for (int k = 0; one && k < n; k++) {
@@ -34,7 +35,7 @@ static bool scalar(const ad_program *p, const ad_ins *ins, int odd)
     }
     bool few = elementwise || moves(ins->op) || ins->op == OP_SUM_COLS || ins->op == OP_SUM_ROWS;
     for (int k = -1; few && k < n; k++)
-        few = numbers(&p->place[a[k]]) <= MOST;
+        few = ad_is_one(c->spot[a[k]]) || numbers(&p->place[a[k]]) <= MOST;
     return few && (elementwise || n <= OPERANDS);
 }
 
@@ -163,9 +164,12 @@ static void tuple(ad_coder *c, int op, int32_t d, int n, const int32_t s[])
         c->p->code[c->count_at]++;
 }
 
-/* Which number of operand o stands at row i, column j of a result it broadcasts to. */
-static int32_t element(const ad_place *o, int32_t i, int32_t j)
+/* Which number of a place stands at row i, column j of a result it broadcasts to. */
+static int32_t element(const ad_coder *c, int32_t place, int32_t i, int32_t j)
 {
+    if (ad_is_one(c->spot[place]) || c->odd)
+        return 0;
+    const ad_place *o = &c->p->place[place];
     return (o->rows == 1 ? 0 : i) * o->cols + (o->cols == 1 ? 0 : j);
 }
 
@@ -176,7 +180,7 @@ static void encode_elementwise(ad_coder *c, const ad_ins *ins, int32_t i, int32_
     int n = ad_ins_nargs(p, ins);
     int32_t s[3];
     for (int k = 0; k < n && k < 3; k++)
-        s[k] = read_slot(c, a[k]) + (c->odd ? 0 : element(&p->place[a[k]], i, j));
+        s[k] = read_slot(c, a[k]) + element(c, a[k], i, j);
     if (ins->op != OP_ADD_N) {
         tuple(c, ins->op, d, n, s);
         return;
@@ -188,7 +192,7 @@ static void encode_elementwise(ad_coder *c, const ad_ins *ins, int32_t i, int32_
     for (int k = 2; k < n; k++) {
         *to++ = d;
         *to++ = d;
-        *to++ = read_slot(c, a[k]) + (c->odd ? 0 : element(&p->place[a[k]], i, j));
+        *to++ = read_slot(c, a[k]) + element(c, a[k], i, j);
     }
     p->code[c->count_at] += n - 2;
     c->p->ncode += 3 * (n - 2);
@@ -224,7 +228,7 @@ static int32_t moved_from(ad_coder *c, const ad_ins *ins, int32_t i, int32_t j)
         j = at[j];
         break;
     case OP_EXPAND:
-        return read_slot(c, a[0]) + element(o, i, j);
+        return read_slot(c, a[0]) + element(c, a[0], i, j);
     default: { /* reshape: the same order */
         int32_t flat = i * p->place[a[-1]].cols + j;
         i = flat / o->cols;
@@ -318,7 +322,7 @@ void ad_code_add(ad_coder *c)
 {
     ad_program *p = c->p;
     int32_t i = p->nins - 1;
-    if (!scalar(p, &p->ins[i], c->odd)) {
+    if (!scalar(c, &p->ins[i])) {
         c->first = -1;
         if (c->open)
             ad_code_close(c);

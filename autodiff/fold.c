@@ -34,7 +34,7 @@ static void broadcast(ad_fold *f, ad_node *n)
 {
     int32_t *a = operands(f->ir, n);
     for (int i = 0, m = ad_ir_nargs(f->ir, n); i < m; i++)
-        if (at(f, a[i])->op == OP_EXPAND)
+        if (f->trait[a[i]] & AD_IS_EXPAND)
             a[i] = at(f, a[i])->arg[0];
 }
 

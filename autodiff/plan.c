@@ -86,6 +86,10 @@ static bool release(ad_planner *s, const int32_t *a, int m, bool rows)
             continue;
         int32_t b = (int32_t)of - 1;
         s->left[of] = UINT32_MAX;
+        if (!rows && ad_is_one(s->spot[a[k]])) { /* as ad_heap_put has it, without a look at the buffer */
+            s->h.one[++s->h.none] = s->spot[a[k]];
+            continue;
+        }
         if (p->buffer[b].fixed && p->buffer[b].per_row)
             continue; /* of both kinds: not given to another */
         if (!rows || ad_kind_of_buffer(&p->buffer[b]) == AD_BLOCK) {

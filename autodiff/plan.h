@@ -17,6 +17,7 @@ static inline ad_spot ad_spot_of(int32_t hold, int32_t slot)
     return (uint32_t)hold | (uint64_t)(uint32_t)slot << 32;
 }
 static inline int32_t ad_hold(ad_spot s) { return (int32_t)s; }
+static inline bool ad_is_one(ad_spot s) { return s & 1; }
 static inline int32_t ad_slot(ad_spot s) { return (int32_t)(s >> 32); }
 
 typedef struct ad_coder {
