@@ -45,6 +45,8 @@ static int observe(void *user, double t, const double y[])
     double off = fabs(H - r->H0);
     r->worst = off <= r->worst ? r->worst : off; /* NaN stays */
     long k = r->steps++;
+    if (cli_interrupted())
+        return -1;
     return r->every && k % r->every == 0 ? keep(r, t, y, H) : 0;
 }
 
@@ -176,7 +178,7 @@ static int integrate(cli *c, cli_problem *p)
         status = cli_fail(c, "H has no finite value at the start");
         goto end;
     }
-    s = ode_new(m, &p->field);
+    s = ode_new(m, p->inner);
     ode_start(s, 0, z);
     if ((m->needs & ODE_OMEGA) && !cli_has(c, "omega"))
         status =

@@ -35,13 +35,11 @@ static int jacobian(void *user, double t, const double y[], double B[])
     return go_on(f->jacobian(f->user, t, y, B));
 }
 
-/* H = T(p) + V(q, t) or not, T quadratic or not: as recorded, with the parameters it has (a coupling of 0 couples nothing). */
-static unsigned shape_of_H(const cli_problem *p)
+/* H, or the field where there is more, with the parameters it has as constants (a coupling of 0 couples nothing). */
+static ode_recorded *record(const cli_problem *p)
 {
     const hnn_model *m = p->model;
-    unsigned kind = 0;
-    if (!(p->field.kind & ODE_CANONICAL))
-        return 0;
+    ode_recorded *r = NULL;
     ad_tape *t = ad_new();
     ad_var *param = calloc((size_t)m->params + 1, sizeof *param);
     const double **value = calloc((size_t)m->params + 1, sizeof *value);
@@ -51,15 +49,16 @@ static unsigned shape_of_H(const cli_problem *p)
             int rows = m->param[i].rows, cols = m->param[i].cols;
             param[i] = rows * cols == 1 ? ad_fill(t, 1, 1, *value[i]) : ad_const(t, rows, cols, value[i]);
         }
-        ad_var z = ad_input(t, "z", 1, 2 * p->dof), time = ad_input(t, "t", 1, 1),
-               H = hnn_model_energy(m, param, z, time);
-        ode_recorded *r = ode_recorded_new(&(ode_recording){.H = H, .y = z, .t = time});
-        kind = ode_recorded_field(r)->kind & (ODE_SEPARABLE | ODE_QUADRATIC_T);
-        ode_recorded_free(r);
+        ode_recording g = {.y = ad_input(t, "z", 1, 2 * p->dof), .t = ad_input(t, "t", 1, 1)};
+        if (hnn_flow_ode(p->flow)->kind & ODE_CANONICAL)
+            g.H = hnn_model_energy(m, param, g.y, g.t);
+        else
+            g.f = hnn_model_field(m, param, g.y, g.t);
+        r = ode_recorded_new(&g);
     }
     free(param), free(value);
     ad_free(t);
-    return kind;
+    return r;
 }
 
 int cli_problem_open(cli *c, cli_problem *p)
@@ -78,7 +77,13 @@ int cli_problem_open(cli *c, cli_problem *p)
         cli_problem_close(p);
         return status;
     }
-    p->inner = hnn_flow_ode(p->flow);
+    p->recorded = record(p);
+    if (!p->recorded || ode_recorded_status(p->recorded)) {
+        status = cli_fail(c, "%s", p->recorded ? ode_recorded_message(p->recorded) : "out of memory");
+        cli_problem_close(p);
+        return status;
+    }
+    p->inner = ode_recorded_field(p->recorded);
     p->field = *p->inner;
     p->field.user = p;
     p->field.rhs = p->inner->rhs ? rhs : NULL;
@@ -86,15 +91,16 @@ int cli_problem_open(cli *c, cli_problem *p)
     p->field.dHdq = p->inner->dHdq ? dHdq : NULL;
     p->field.energy = p->inner->energy ? energy : NULL;
     p->field.jacobian = p->inner->jacobian ? jacobian : NULL;
-    p->field.kind |= shape_of_H(p);
+    p->field.rows = NULL;
     return CLI_OK;
 }
 
 void cli_problem_close(cli_problem *p)
 {
+    ode_recorded_free(p->recorded);
     hnn_flow_free(p->flow);
     hnn_model_free(p->model);
-    p->flow = NULL, p->model = NULL;
+    p->recorded = NULL, p->flow = NULL, p->model = NULL;
 }
 
 int cli_with_problem(cli *c, int (*work)(cli *c, cli_problem *p))

@@ -18,8 +18,10 @@ typedef struct cli_problem {
     int parameters;
     hnn_model *model;
     hnn_flow *flow;
-    ode_field field; /* the flow's, interruptible */
-    const ode_field *inner;
+    ode_recorded *recorded;
+    const ode_field
+        *inner;      /* what is recorded: steps may be programs, so an observer has to look for Ctrl-C */
+    ode_field field; /* the same, stopped by Ctrl-C wherever it is evaluated */
 } cli_problem;
 
 extern const cli_option cli_problem_options[];  /* --H --set --dof --dissipation --drive */

@@ -81,7 +81,7 @@ static int observe(void *user, double t, const double y[])
     f->worst = e <= f->worst ? f->worst : e;
     if (!(e <= f->off) && f->limit < 0)
         f->limit = f->steps - 1;
-    return 0;
+    return cli_interrupted() ? -1 : 0;
 }
 
 /* the largest |H - H(0)| / sd over the steps from the first state */
@@ -93,7 +93,7 @@ static double energy_by(cli_subject *s, const char *method)
     if (ode_method_refuses(m, &s->p.field))
         return missing(s, "the model does not keep H: friction, drive or velocities");
     follow f = {.H = s->p.flow, .limit = -1, .off = INFINITY};
-    ode_solver *solver = ode_new(m, &s->p.field);
+    ode_solver *solver = ode_new(m, s->p.inner);
     ode_options o = {.observer = observe, .user = &f, .every = 1};
     ode_start(solver, 0, s->z);
     ode_run(solver, s->steps, s->h, &o);
@@ -143,7 +143,7 @@ static double true_energy(cli_subject *s)
     }
     double sd = sqrt(fmax(square / CLI_STATES - sum * sum / CLI_STATES / CLI_STATES, 0));
     follow f = {.H = s->truth, .limit = -1, .off = 0.1 * sd};
-    ode_solver *solver = ode_new(ode_method_find("gauss4"), &s->p.field);
+    ode_solver *solver = ode_new(ode_method_find("gauss4"), s->p.inner);
     ode_options o = {.observer = observe, .user = &f, .every = 1};
     ode_start(solver, 0, s->z);
     ode_run(solver, s->steps, s->h, &o);
