@@ -19,7 +19,7 @@ void ad_program_free(ad_program *p)
     if (__atomic_sub_fetch(&p->users, 1, __ATOMIC_ACQ_REL) >= 0)
         return;
     free(p->in);
-    free(p->place);
+    free(p->stage);
     free(p->pool);
     free(p->outside);
     free(p->run);

@@ -52,19 +52,25 @@ void *ad_ir_scratch(ad_ir *ir, size_t bytes)
     return ir->scratch;
 }
 
-/* Nodes are planned in windows, each in some order of its own: as many instructions as a window has fit before them. */
+/* One block that becomes the program's: pool, instructions, what take_block of plan.c puts after them. Nodes are planned in
+ * windows, each in some order of its own: as many instructions as a window has fit before them. Most of the rest remains
+ * untouched; that all is one large piece keeps an allocator from giving it back to the system after each program. */
 bool ad_ir_nodes(ad_ir *ir, int64_t room, int64_t words)
 {
     size_t n = (size_t)room + 1, before = room < AD_WINDOW ? n : AD_WINDOW,
            pool = ((size_t)words + 16) / 16 * 16, all = n + (size_t)ir->nout;
     bool fits =
         all + before < (INT32_MAX - pool) / (sizeof *ir->node / sizeof *ir->block) && pool < INT32_MAX;
-    ir->block = fits ? ad_long_array(pool * sizeof *ir->block + (all + before) * sizeof *ir->node) : NULL;
+    size_t nodes = (pool * sizeof *ir->block + (all + before) * sizeof *ir->node + 63) / 64 * 64,
+           rest = all * (sizeof(ad_place) + sizeof(int32_t) + sizeof(ad_buffer)) +
+                  (size_t)ir->nout * sizeof(int32_t) + 4 * 64;
+    ir->block = fits ? ad_long_array(nodes + rest) : NULL;
     char *at = ad_ir_take(ir, n * (sizeof *ir->origin + sizeof *ir->uses + 1) + 3 * 64);
     ir->origin = (void *)at;
     if (!ir->block || !at)
         return false;
     ir->pool = (int32_t)pool;
+    ir->rest = (char *)ir->block + nodes;
     ir->node = (ad_node *)(void *)(ir->block + pool) + before;
     ad_carve(&at, n * sizeof *ir->origin);
     ir->uses = ad_carve(&at, n * sizeof *ir->uses);

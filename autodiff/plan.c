@@ -413,23 +413,21 @@ static bool take_scratch(ad_planner *s)
     return true;
 }
 
-/* The memory of the program but for its code; that of the nodes becomes that of its instructions. */
+/* The memory of the program but for its code: the block of the nodes. */
 static bool take_block(ad_ir *ir, ad_program *p)
 {
-    size_t n = (size_t)ir->n + (size_t)ir->nout + 1, stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3,
-           bytes = n * (sizeof *p->place + sizeof *p->slot + sizeof *p->buffer) + stages * sizeof *p->stage +
-                   (size_t)ir->nout * sizeof *p->out + 5 * 64;
-    char *at = ad_long_array(bytes);
-    p->place = (void *)at;
-    if (!at)
+    size_t stages = ir->n ? (size_t)stage_of(ir, ir->n - 1) + 3 : 3;
+    p->stage = malloc(stages * sizeof *p->stage);
+    if (!p->stage)
         return false;
-    ad_carve(&at, n * sizeof *p->place);
-    p->out = ad_carve(&at, (size_t)ir->nout * sizeof *p->out);
-    p->stage = ad_carve(&at, stages * sizeof *p->stage);
-    p->slot = ad_carve(&at, n * sizeof *p->slot);
-    p->buffer = ad_carve(&at, n * sizeof *p->buffer);
     p->pool = ir->block;
     p->ins = (ad_ins *)(void *)(ir->block + ir->pool);
+    char *at = ir->rest;
+    size_t n = (size_t)ir->n + (size_t)ir->nout + 1;
+    p->place = ad_carve(&at, n * sizeof *p->place);
+    p->out = ad_carve(&at, (size_t)ir->nout * sizeof *p->out);
+    p->slot = ad_carve(&at, n * sizeof *p->slot);
+    p->buffer = ad_carve(&at, n * sizeof *p->buffer);
     ir->block = NULL;
     return true;
 }

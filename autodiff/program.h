@@ -17,6 +17,7 @@
 typedef struct ad_ir {
     ad_tape *tape;  /* for errors only, once the nodes are copied */
     int32_t *block; /* becomes the program's pool and instructions; node stands in it */
+    char *rest;     /* of the block, after the nodes */
     ad_node *node;  /* instructions are written over those that are planned */
     int32_t *ext,
         *origin;    /* origin: id on the tape, for messages and dumps; begins the block of uses and trait */
@@ -154,9 +155,9 @@ struct ad_program {
     bool products;                                   /* some instruction is a matrix product */
     int32_t *outside, noutside;                      /* places in the memory of inputs and outputs */
     ad_stage *stage;
-    ad_place *place; /* begins the block that also has out, stage, slot and buffer */
+    ad_place *place;
     ad_buffer *buffer;
-    int32_t *pool; /* begins the block that also has ins */
+    int32_t *pool; /* begins the block that also has ins, place, out, slot and buffer */
     ad_ins *ins;
     ad_run_code *run;
     ad_port *port;
