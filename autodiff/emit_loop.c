@@ -247,7 +247,9 @@ static void copy(ad_emitter *e, ad_text *t, const em_group *g)
 
 void ad_em_write_group(ad_emitter *e, ad_text *t, const em_group *g)
 {
-    if (g->kind == EM_CALLS) {
+    if (!g->nmembers) {
+        return;
+    } else if (g->kind == EM_CALLS) {
         ad_em_write_call(e, t, g);
     } else if (g->kind == EM_COPY) {
         copy(e, t, g);

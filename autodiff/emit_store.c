@@ -38,6 +38,56 @@ static bool cut(ad_emitter *e)
     return true;
 }
 
+/* The values that a member of a group computes: *n from the one that is returned on. */
+static int32_t result(const ad_emitter *e, const em_group *g, int32_t k, int32_t *n)
+{
+    *n = 1;
+    if (g->kind == EM_COPY)
+        return g->member[k];
+    const ad_ins *ins = &e->p->ins[g->member[k]];
+    int32_t value = e->p->pool[ins->at];
+    if (!ad_is_object(ins->op))
+        return value;
+    *n = ad_ins_object(e->p, ins)->nout;
+    return e->value[value].results;
+}
+
+static void need_ref(const ad_emitter *e, const em_ref *r, bool *needed)
+{
+    for (int32_t k = 0; k < r->npieces; k++) {
+        const em_piece *q = &r->piece[k];
+        const int32_t *s = q->src == EM_SUM ? e->sums.at + q->at : NULL;
+        if (q->src >= 0)
+            needed[q->src] = true;
+        for (int32_t i = 0; s && i < s[0]; i++)
+            if (s[1 + 2 * i] >= 0)
+                needed[s[1 + 2 * i]] = true;
+    }
+}
+/* Elements of views that nobody reads leave values without a reader, as a compiler of the text would say. Calls stay: they can
+ * fail. */
+static bool drop_unread(ad_emitter *e)
+{
+    bool *needed = ad_em_room(e, (size_t)e->nvalues + 1);
+    for (int32_t i = e->order.n - 1; needed && i >= 0; i--) {
+        em_group *g = &e->group[e->order.at[i]];
+        for (int32_t k = g->nmembers - 1; k >= 0; k--) {
+            int32_t count, value = result(e, g, k, &count), member = g->member[k];
+            if (g->kind != EM_CALLS && !needed[value] && e->place[value].where != AD_AT_OUTPUT) {
+                memmove(g->member + k, g->member + k + 1, (size_t)(--g->nmembers - k) * sizeof *g->member);
+                continue;
+            }
+            if (g->kind == EM_COPY) {
+                need_ref(e, &e->copy[value], needed);
+                continue;
+            }
+            for (int m = 0, n = ad_ins_nargs(e->p, &e->p->ins[member]); m < n; m++)
+                need_ref(e, &e->ref[member][m], needed);
+        }
+    }
+    return needed != NULL;
+}
+
 static void reads(ad_emitter *e, const em_group *g, int32_t value, bool same_element)
 {
     em_value *v = value >= 0 ? &e->value[value] : NULL;
@@ -109,20 +159,6 @@ static void give(ad_emitter *e, pool *p, int64_t at, int64_t n)
 
 static int64_t rounded(int64_t n) { return n == 1 ? 1 : (n + 7) / 8 * 8; }
 
-/* The values that a member of a group computes: *n from the one that is returned on. */
-static int32_t result(const ad_emitter *e, const em_group *g, int32_t k, int32_t *n)
-{
-    *n = 1;
-    if (g->kind == EM_COPY)
-        return g->member[k];
-    const ad_ins *ins = &e->p->ins[g->member[k]];
-    int32_t value = e->p->pool[ins->at];
-    if (!ad_is_object(ins->op))
-        return value;
-    *n = ad_ins_object(e->p, ins)->nout;
-    return e->value[value].results;
-}
-
 static void place(ad_emitter *e, pool *p, em_list *ends, int64_t *stack, int32_t value)
 {
     em_value *v = &e->value[value];
@@ -162,7 +198,7 @@ bool ad_em_store_all(ad_emitter *e)
     em_list ends = {0};
     int64_t stack = 0;
     int32_t chunk = -1;
-    if (!cut(e))
+    if (!cut(e) || !drop_unread(e))
         return false;
     for (int32_t i = 0; i < e->order.n; i++) {
         const em_group *g = &e->group[e->order.at[i]];
