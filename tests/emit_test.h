@@ -102,7 +102,7 @@ static inline int emit_sources(const emit_batch *e, int together, char file[][12
     return together ? 1 : e->n;
 }
 
-/* Compiles and loads all of them; 0 where there is no compiler. flags end with NULL. */
+/* Compiles and loads all of them; 0 where there is no compiler. flags, at most 12, end with NULL. */
 static inline int emit_load_with(emit_batch *e, int together, const char *const flags[])
 {
     const char *cc = getenv("CC") && *getenv("CC") && !strchr(getenv("CC"), ' ') ? getenv("CC") : "cc";
@@ -115,8 +115,8 @@ static inline int emit_load_with(emit_batch *e, int together, const char *const 
                            "-Werror", "-fPIC",    "-shared",           "-o",    out};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         argv[n++] = (char *)(uintptr_t)usual[i];
-    for (int i = 0; flags[i] && i < 12; i++)
-        argv[n++] = (char *)(uintptr_t)flags[i];
+    for (const char *const *flag = flags; *flag; flag++)
+        argv[n++] = (char *)(uintptr_t)*flag;
     int sources = emit_sources(e, together, file);
     for (int i = 0; i < sources; i++)
         argv[n++] = file[i];
