@@ -235,7 +235,7 @@ static void run_rows(ad_work *w, const ad_stage *s)
 {
     const ad_program *p = w->p;
     size_t last = 0; /* places ascend; what is shared was packed before */
-    for (int32_t i = s->first; i < s->end; i++)
+    for (int32_t i = s->first; p->products && i < s->end; i++)
         if (w->packed[i] > last) {
             last = w->packed[i];
             const int32_t *a = ad_ins_args(p, &p->ins[i]), tb = ad_ins_attrs(p, &p->ins[i])[1];
