@@ -203,6 +203,7 @@ static inline const ad_object *ad_ins_object(const ad_program *p, const ad_ins *
  * an input is missing. */
 HIDDEN bool ad_pass_live(ad_ir *ir, ad_tape *t, int nin, const ad_var in[], int nout, const ad_var out[],
                          bool fold);
+/* ir.c */
 HIDDEN void ad_ir_free(ad_ir *ir);
 enum { AD_IR_ROOM = 16 << 10 };
 HIDDEN void *ad_ir_take(ad_ir *ir, size_t bytes); /* until the program is made; NULL: out of memory */
