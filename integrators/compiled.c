@@ -38,6 +38,8 @@ int ode_compiled_begin(ode_solver *s, int how, int64_t n)
     if (why)
         return how > 0 ? ode_fail(s, ODE_EINPUT, "compiled steps: %s", why) : ODE_OK;
     int same = same_programs(s->compiled, s->field.user, !s->space.compensate);
+    if (same)
+        s->compiled->stretch = STRETCH; /* a row of an earlier run may have failed */
     if (how)
         return same && s->compiled->native == (how > 1) ? ODE_OK : ode_compiled_make(s, &kept, how > 1);
     if (!same)
@@ -57,8 +59,10 @@ static int try_programs(ode_solver *s, int native)
     ode_recorded *r = s->field.user;
     int sweeps = s->compiled ? s->compiled->sweeps : 0;
     if (!ode_compiled_unfit(s, &kept, text) && !ode_compiled_make(s, &kept, native)) {
-        s->compiled->sweeps = sweeps > 0 ? sweeps : s->compiled->sweeps;
-        if (sweeps <= 0 || !ode_compiled_programs(s))
+        if (sweeps <= 0)
+            return 1;
+        s->compiled->sweeps = sweeps;
+        if (!ode_compiled_programs(s))
             return 1;
     }
     ode_compiled_free(s->compiled);
@@ -70,12 +74,13 @@ static int try_programs(ode_solver *s, int native)
 static int by_itself(ode_solver *s, int64_t left)
 {
     struct ode_compiled *c = s->compiled;
-    ode_kept kept = {0};
-    s->method->driver->keeps(s->plan, &kept);
-    if (!c && !kept.implicit && (s->ordinary < WARM || left < 2))
-        return s->ordinary++, 0;
-    if (!c)
+    if (!c) {
+        ode_kept kept = {0};
+        s->method->driver->keeps(s->plan, &kept);
+        if (!kept.implicit && (s->ordinary < WARM || left < 2))
+            return s->ordinary++, 0;
         return try_programs(s, 0);
+    }
     if (c->native || c->made < c->look)
         return 1;
     double now = milliseconds();

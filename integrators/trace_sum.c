@@ -9,8 +9,6 @@
 typedef struct {
     ad_var hi, lo;
 } pair;
-/* c x + y, rounded once; c a number or a value. */
-static ad_var fused(ad_var c, ad_var x, ad_var y) { return (ad_fma)(c, x, y); }
 static ad_var negative(ad_var c) { return ad_is_number(c) ? ad_num(-c.value) : (ad_neg)(c); }
 static int is_power_of_two(double c)
 {
@@ -25,16 +23,16 @@ static void increase(ode_trace *d, int dst, pair c, int src, int k)
     if (k && d->slot[src].minus)
         c.hi = negative(c.hi), c.lo = negative(c.lo);
     if (!d->compensate)
-        a = fused(c.hi, x, y);
+        a = (ad_fma)(c.hi, x, y);
     else if (dst)
-        a = (ad_add)(y, fused(c.hi, x, low ? (ad_mul)(c.lo, x) : ad_num(0)));
+        a = (ad_add)(y, (ad_fma)(c.hi, x, low ? (ad_mul)(c.lo, x) : ad_num(0)));
     else if (d->base.hold) {
         ad_var e = ode_trace_here(d, d->carry[k]), more;
-        a = fused(c.hi, x, y);
-        more = fused(c.hi, x, (ad_sub)(y, a));
-        d->carry[k] = (ad_add)(e, low ? fused(c.lo, x, more) : more);
+        a = (ad_fma)(c.hi, x, y);
+        more = (ad_fma)(c.hi, x, (ad_sub)(y, a));
+        d->carry[k] = (ad_add)(e, low ? (ad_fma)(c.lo, x, more) : more);
     } else {
-        ad_var e = ode_trace_here(d, d->carry[k]), p = fused(c.hi, x, low ? fused(c.lo, x, e) : e);
+        ad_var e = ode_trace_here(d, d->carry[k]), p = (ad_fma)(c.hi, x, low ? (ad_fma)(c.lo, x, e) : e);
         a = (ad_add)(y, p);
         d->carry[k] = (ad_sub)(p, (ad_sub)(a, y));
     }
@@ -52,7 +50,7 @@ static pair steps(ode_trace *d, ode_num c)
 {
     ad_var h = ode_trace_here(d, d->h), hi = times(c.hi, h), lo = ad_num(0);
     if (d->compensate && !is_power_of_two(c.hi))
-        lo = fused(ad_num(c.hi), h, negative(hi));
+        lo = (ad_fma)(ad_num(c.hi), h, negative(hi));
     if (d->compensate && c.lo != 0)
         lo = (ad_add)(lo, times(c.lo, h));
     return (pair){hi, lo};
@@ -81,13 +79,13 @@ static void sum_carried(ode_trace *d, int k, const ode_sum *terms)
         double sign = k && d->slot[terms->at[j]].minus ? -1 : 1;
         ad_var c = ad_num(sign * terms->c[j].hi), p = times(c.value, x), more = ad_num(0);
         if (!is_power_of_two(c.value))
-            more = fused(c, x, (ad_neg)(p));
-        more = fused(ad_num(sign * terms->c[j].lo), x, more);
+            more = (ad_fma)(c, x, (ad_neg)(p));
+        more = (ad_fma)(ad_num(sign * terms->c[j].lo), x, more);
         low = (ad_add)(low, (ad_add)(more, lost(s, p)));
         s = (ad_add)(s, p);
     }
     pair h = steps(d, d->base.hs);
-    ad_var p = fused(h.hi, s, fused(h.lo, s, fused(h.hi, low, e)));
+    ad_var p = (ad_fma)(h.hi, s, (ad_fma)(h.lo, s, (ad_fma)(h.hi, low, e)));
     d->carry[k] = lost(y, p);
     put_part(d, 0, k, (ad_add)(y, p));
 }
@@ -104,7 +102,7 @@ void ode_trace_sum(ode_space *s, int dst, int src, const ode_sum *terms)
         ad_var y = src < 0 ? ad_num(0) : ode_trace_get(d, src, k);
         for (int j = 0; j < terms->count; j++) {
             ad_var x = ode_trace_here(d, d->slot[terms->at[j]].part[k]), c = times(terms->c[j].hi, h);
-            y = fused(k && d->slot[terms->at[j]].minus ? negative(c) : c, x, y);
+            y = (ad_fma)(k && d->slot[terms->at[j]].minus ? negative(c) : c, x, y);
         }
         put_part(d, dst, k, y);
     }
